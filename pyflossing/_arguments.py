@@ -1,0 +1,72 @@
+"""Checks of arguments: every refusal is a ValueError that names parameter, value and what is allowed."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+
+def _is_boolean(value: Any) -> bool:
+    return isinstance(value, bool) or type(value).__name__ == "bool_"
+
+
+def require_integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
+    """An integer (Python's or numpy's, no boolean) within the limits, as a Python int."""
+    allowed = "an integer" + _range(minimum, maximum)
+    try:
+        if _is_boolean(value):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} = {value!r} is not allowed: it must be {allowed}") from None
+    if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
+        raise ValueError(f"{name} = {number} is not allowed: it must be {allowed}")
+    return number
+
+
+def require_finite(name: str, value: Any) -> float:
+    """A finite real number, as a Python float."""
+    try:
+        if _is_boolean(value) or isinstance(value, (str, bytes)):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} = {value!r} is not allowed: it must be a finite real number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name} = {value!r} is not allowed: it must be a finite real number")
+    return number
+
+
+def require_choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
+    """One of the listed values."""
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} = {value!r} is not allowed: it must be one of {listed}")
+    return value
+
+
+def require_shape(name: str, value: Any) -> tuple[int, ...]:
+    """An array shape given as an integer or a tuple of integers >= 0."""
+    entries = value if isinstance(value, (tuple, list)) else (value,)
+    return tuple(require_integer(name, entry, minimum=0) for entry in entries)
+
+
+def _range(minimum: int | None, maximum: int | None) -> str:
+    if minimum is not None and maximum is not None:
+        return f" from {_power(minimum)} to {_power(maximum)}"
+    if minimum is not None:
+        return f" >= {_power(minimum)}"
+    return "" if maximum is None else f" <= {_power(maximum)}"
+
+
+def _power(number: int) -> str:
+    """Large limits as powers of two: 2^63 - 1 reads better than its digits."""
+    magnitude = abs(number)
+    if magnitude > 2**40:
+        sign = "-" if number < 0 else ""
+        if magnitude & (magnitude - 1) == 0:
+            return f"{sign}2^{magnitude.bit_length() - 1}"
+        if magnitude & (magnitude + 1) == 0 and not sign:
+            return f"2^{magnitude.bit_length()} - 1"
+    return str(number)
