@@ -1,0 +1,1 @@
+"""Comparison of the Python port with live Julia."""
