@@ -127,7 +127,8 @@ class MersenneTwister:
 
     def shuffle(self, x: Sequence[Any] | npt.NDArray[Any] | range) -> npt.NDArray[Any]:
         """A shuffled copy of a one-dimensional sequence; ``shuffle(range(1, 17))`` is Julia's ``shuffle(1:16)``."""
-        values = np.asarray(x)
+        # An empty range has no integers to show, but it is still one of integers.
+        values = np.array(x, dtype=np.int64) if isinstance(x, range) else np.asarray(x)
         if values.ndim != 1:
             raise ValueError(f"x has {values.ndim} dimensions, which is not allowed: it must have one")
         n = len(values)
