@@ -1,0 +1,83 @@
+# julia reference/test/runtests.jl
+using Test, Random
+include(joinpath(@__DIR__, "..", "GradientFlossing_XOR.jl"))
+using .GradientFlossing
+
+"A random program of draws of the given kinds, with lengths on both sides of the caches' edges."
+function random_program(rng, kinds)
+    program = zeros(Int, rand(rng, 1:6), 5)
+    for row in eachrow(program)
+        row[1] = rand(rng, kinds)
+        row[2] = row[1] >= 7 ? 1 : rand(rng, (row[1] == 6 ? 1 : 0):3)
+        for d in 1:row[2]
+            row[2+d] = row[2] == 1 ? rand(rng, 0:rand(rng, (20, 400, 1500))) : rand(rng, 0:12)
+        end
+    end
+    return program
+end
+
+@testset "streams" begin
+    @testset "numbers of Julia 1.5.3, on every Julia" begin
+        program = [5 1 3 0 0; 8 1 16 0 0; 3 0 0 0 0; 7 1 7 0 0]
+        normals, order, word, permutation = twister_draws(1, program)
+        @test normals == Float32[0.29728797, 0.38239595, -0.5976345]
+        @test order == [10, 9, 8, 15, 7, 13, 16, 11, 1, 5, 4, 14, 12, 3, 6, 2]
+        @test word == 0xf395e611a35562d4
+        @test permutation == [7, 1, 3, 4, 2, 6, 5]
+        @test xoroshiro_draws(1, [3 1 3 0 0])[1] == [0xd4c617d9913ba3a0, 0x2de3ea20c94ea620, 0xf23a7cee708fa3a0]
+    end
+    @testset "equal the standard library's where that still draws as Julia 1.5 did" begin
+        rng = MersenneTwister(8)
+        for _ in 1:40
+            seed = rand(rng, UInt64) >> rand(rng, 1:63)
+            program = random_program(rng, native_twister_kinds())
+            ours, theirs = twister_draws(seed, program), native_twister_draws(seed, program)
+            @test isequal(ours, theirs) && typeof(ours) == typeof(theirs)
+        end
+    end
+    @testset "the global generator is left alone" begin
+        Random.seed!(5)
+        expected = rand(3)
+        Random.seed!(5)
+        twister_draws(1, [1 1 2000 0 0])
+        generateInputOutput(2, 20, 7, 1, 1.0, 2, -1)
+        @test rand(3) == expected
+    end
+    @testset "logarithm is correctly rounded but for the last bit" begin
+        for x in (1e-300, 0.1, 0.93, 0.95, 1.0, 1.05, 1.5, 2.0^52)
+            exact = log(big(x))
+            @test abs(GradientFlossing.portable_log(x) - exact) <= eps(Float64(exact))
+        end
+        @test GradientFlossing.portable_log(0.0) == -Inf
+    end
+    @test_throws DomainError twister_draws(-1, [1 0 0 0 0])
+    @test_throws ArgumentError xoroshiro_draws(0, [3 0 0 0 0])
+    @test xoroshiro_state(-1) != xoroshiro_state(1)
+end
+
+@testset "task" begin
+    s, target = generateInputOutput(3, 50, 8, 1, 1.0, 3, -1)
+    @test size(s) == size(target) == (50, 1, 3)
+    @test eltype(s) == eltype(target) == Float32
+    # Where all of the XOR's input is kept, it can be computed from s.
+    @test all(target[n, 1, j] == xor(s[n-3, 1, j] == 1, s[n-6, 1, j] == 1) for n in 7:50, j in 1:3)
+    copied, repeated = generateInputOutput(3, 50, 8, 1, 0.5, 4, 0)
+    @test repeated[5:50, :, :] == 2 .* copied[1:46, :, :]
+    @test_throws ArgumentError generateInputOutput(3, 50, 0, 1, 1.0, 3, -1)
+    @test_throws ArgumentError generateInputOutput(3, 50, 8, 2, 1.0, 3, -1)
+    @test_throws ArgumentError generateInputOutput(3, 50, 8, 1, 1.0, 0, 1)
+    @test_throws ArgumentError generateInputOutput(3, 50, 8, 1, NaN, 3, 1)
+end
+
+@testset "weights" begin
+    w = initial_weights(12, 1, 3, 3, 1.5, 0.0, 1.0, 0.0, 1.0, 0.0, 0.1, 0.2)
+    @test w.J' * w.J ≈ 2.25f0 * one(w.J)
+    @test all(0.2f0 .<= w.b .< 0.3f0 + eps(0.3f0))
+    @test w.offset == Float32[0.001]
+    plain = initial_weights(12, 1, 3, 1, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.1, 0.2)
+    @test plain.ws == w.ws && plain.wr == w.wr && plain.b == w.b
+    @test_throws ArgumentError initial_weights(12, 1, 3, 2, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.1, 0.2)
+    @test_throws DomainError initial_weights(12, 1, -3, 1, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.1, 0.2)
+    @test sort(trial_order(3, 16)[:, 2]) == 1:16
+    @test size(trial_order(0, 4)) == (4, 0)
+end
