@@ -47,7 +47,15 @@ class MersenneTwister:
         ValueError: negative or non-integer seed, unknown dtype, negative dimension.
     """
 
-    __slots__ = ("_cache", "_cache_length", "_cache_next", "_cache_start", "_integers", "_integers_left", "_raw")
+    __slots__ = (
+        "_cache",
+        "_cache_length",
+        "_cache_next",
+        "_cache_start",
+        "_integers",
+        "_integers_left",
+        "_raw",
+    )
 
     def __init__(self, seed: int) -> None:
         self.seed(seed)
@@ -152,8 +160,9 @@ class MersenneTwister:
         self._integers = np.empty(0, dtype=U64)
         self._integers_left = 0
 
-    def _refill(self, n_words: int = _FLOAT_CACHE) -> None:
+    def _refill(self, cache_fulls: int = 1) -> None:
         """A new float cache. Several cache-fulls in a row are one long one: the words are the same."""
+        n_words = cache_fulls * _FLOAT_CACHE
         self._cache_start = self._raw.allocate(n_words)
         self._cache_length = n_words
         self._cache_next = 0
@@ -283,7 +292,7 @@ class MersenneTwister:
         while done < n:
             if self._cache_next == self._cache_length:
                 # At least n - done words will go: so many cache-fulls are certain to be used up.
-                self._refill(max(1, (n - done) // _FLOAT_CACHE) * _FLOAT_CACHE)
+                self._refill(max(1, (n - done) // _FLOAT_CACHE))
             start, first = self._cache_start, self._cache_next
             words = self._cached(min(self._cache_length, first + n - done)).copy()
             tries, rejected = normals(words)
