@@ -1,0 +1,34 @@
+"""The one interface of every connection to the Julia reference, live or recorded."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+from parity.bridge.wire import Argument, Result
+
+
+class JuliaConnection(Protocol):
+    """A Julia that answers calls by name.
+
+    `call` raises `parity.bridge.errors.JuliaConnectionError` when there is no answer to be had. A connection
+    that has crashed, timed out or been interrupted stays dead and says so on each later call.
+    """
+
+    def call(self, name: str, *args: Argument, timeout: float | None = None) -> Result:
+        """Call `name`, for at most `timeout` seconds; `JuliaError` stands for an error thrown in Julia."""
+        ...
+
+    def provenance(self) -> dict[str, str]:
+        """What answers: kind of connection, Julia version, BLAS, CPU, threads, word size."""
+        ...
+
+    def close(self) -> None:
+        """End the Julia behind this connection. May be called again."""
+        ...
+
+    def __enter__(self) -> JuliaConnection: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...

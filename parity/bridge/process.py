@@ -1,0 +1,101 @@
+"""A connection to Julia in a child process; the live connections differ only in the command."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from parity.bridge import wire
+from parity.bridge.child import Child
+from parity.bridge.errors import JuliaConnectionError, JuliaCrashed, JuliaTimeout
+
+# A dying process closes its pipes some time before it can be waited for; a closing Julia runs its exit hooks.
+_CRASH_GRACE, _CLOSE_GRACE = 1.0, 2.0
+
+
+class ProcessConnection:
+    """Calls functions in a child process that answers in the format of `parity.bridge.wire`.
+
+    One call at a time, whichever thread it comes from; a call's `timeout` counts from its turn. A time-out, a
+    crash or an exception such as KeyboardInterrupt in the middle of a call kills the child: there is no other
+    way to stop Julia, and a half-read answer cannot be continued.
+    """
+
+    def __init__(
+        self, kind: str, command: Sequence[str], environment: Mapping[str, str], start_timeout: float | None
+    ) -> None:
+        self._lock = threading.RLock()
+        self._gone: str | None = None
+        self._child = Child(command, environment)
+        # Runs when the connection is collected or the interpreter exits.
+        weakref.finalize(self, self._child.end, _CLOSE_GRACE)
+        try:
+            # The first answer shows that the start succeeded.
+            request = wire.encode_request("bridge_provenance", ())
+            answer = wire.decode_reply(self._exchange("its start", request, start_timeout))
+            answer.result()
+            facts = zip(answer.names, answer.values, strict=True)
+            self._provenance = {"connection": kind} | {name: str(value) for name, value in facts}
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The process id of the child."""
+        return self._child.pid
+
+    def call(self, name: str, *args: wire.Argument, timeout: float | None = None) -> wire.Result:
+        """Call the function `name` of the Julia module; see `JuliaConnection.call`."""
+        answer = self._exchange(f"the call of {name}", wire.encode_request(name, args), timeout)
+        return wire.decode_reply(answer).result()
+
+    def provenance(self) -> dict[str, str]:
+        """What answers; see `JuliaConnection.provenance`."""
+        return dict(self._provenance)
+
+    def close(self) -> None:
+        """End the child; a call that is going on in another thread fails."""
+        if not self._lock.acquire(blocking=False):
+            self._child.kill()
+            self._lock.acquire()
+        try:
+            self._gone = self._gone or "it was closed"
+            self._child.end(_CLOSE_GRACE)
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> ProcessConnection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _exchange(self, during: str, request: wire.Chunks, timeout: float | None) -> bytearray:
+        with self._lock:
+            if self._gone is not None:
+                raise JuliaConnectionError(f"no connection to Julia any more: {self._gone}; open a new one")
+            deadline = None if timeout is None else time.monotonic() + timeout
+            try:
+                for chunk in (wire.LENGTH.pack(sum(map(len, request))), *request):
+                    self._child.write(chunk, deadline)
+                (size,) = wire.LENGTH.unpack(self._child.read(wire.LENGTH.size, deadline))
+                return self._child.read(size, deadline)
+            except EOFError:
+                self._end(f"Julia ended during {during}", _CRASH_GRACE)
+                raise JuliaCrashed(self._child.how_it_ended(), during, self._child.last_output) from None
+            except TimeoutError:
+                self._end(f"{during} timed out", 0)
+                raise JuliaTimeout(f"Julia was killed: {during} took longer than {timeout} s") from None
+            except BaseException as error:
+                self._end(f"{during} was interrupted by {type(error).__name__}", 0)
+                raise
+
+    def _end(self, reason: str, grace: float) -> None:
+        self._gone = reason
+        self._child.end(grace)
