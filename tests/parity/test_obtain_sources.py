@@ -43,9 +43,7 @@ def test_one_line_options_become_fields() -> None:
 
 def test_embedded_key_survives_the_copy() -> None:
     key = "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mDMEabc=\n -----END-----\n"
-    [stanza] = release_stanzas(
-        parse_deb822(f"Types: deb\nURIs: {MIRROR}\nSuites: sid\nComponents: main\n{key}")
-    )
+    [stanza] = release_stanzas(parse_deb822(f"Types: deb\nURIs: {MIRROR}\nSuites: sid\nComponents: main\n{key}"))
     [again] = parse_deb822(stanza)
     assert again.options["signed-by"].splitlines()[1:] == key.splitlines()[1:]
 

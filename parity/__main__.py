@@ -1,0 +1,156 @@
+"""``python -m parity``: compare pyflossing with Julia and report what agrees."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import pyflossing
+from parity.bridge.connection import JuliaConnection
+from parity.bridge.errors import JuliaConnectionError
+from parity.bridge.recorded import RecordingConnection
+from parity.checks import all_checks
+from parity.checks.model import Check
+from parity.connect import CHOICES, NoJulia, Session, connect
+from parity.obtain import describe, search
+from parity.report import Report, as_text, write
+from parity.runner import Outcome, run_checks, select
+from parity.sources import reference_folder, sources_hash, transcript_file
+
+_USAGE_ERROR = 2
+_INTERRUPTED = 130
+
+_EPILOG = """\
+examples:
+  python -m parity                           the whole report, with the first Julia found or fetched
+  python -m parity --only weights            the checks with "weights" in their name
+  python -m parity --julia recorded          without Julia, against recorded transcripts
+  python -m parity --julia-path /opt/julia   with a Julia of your own
+  python -m parity doctor                    what Julia was found, what was not, and what helps
+
+exit code: 0 all agree, 1 something differs, 2 bad usage or no Julia, 130 interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "doctor":
+            return _doctor(options)
+        if options.command == "record":
+            return _record(options)
+        return _report(options)
+    except (NoJulia, JuliaConnectionError, OSError, ValueError) as error:
+        print(f"parity: {error}", file=sys.stderr)
+        return _USAGE_ERROR
+    except KeyboardInterrupt:
+        print("\nparity: interrupted; Julia has been ended, no report was written", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m parity",
+        description="Compare pyflossing with Julia, number by number.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", nargs="?", choices=("report", "doctor", "record"), default="report")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="checks whose name contains or matches NAME (repeatable)",
+    )
+    parser.add_argument("--julia", choices=CHOICES, default="auto", help="the connection to Julia (default: auto)")
+    parser.add_argument("--julia-path", metavar="PATH", help="this Julia and no other (or set PYFLOSSING_JULIA)")
+    parser.add_argument(
+        "--report",
+        default="parity-report",
+        metavar="DIR",
+        help="folder for report.json and report.md (default: %(default)s)",
+    )
+    parser.add_argument("--list", action="store_true", help="list the checks and stop")
+    return parser
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    attempts = search(options.julia_path, download=False, stop_at_first=False)
+    print(describe(attempts))
+    return 0 if any(attempt.found for attempt in attempts) else 1
+
+
+def _record(options: argparse.Namespace) -> int:
+    """Run every check that calls Julia, and keep Julia's answers for machines without it."""
+    if options.julia == "recorded":
+        raise ValueError("--julia recorded is not allowed with record: a live Julia must give the answers")
+    session = connect(options.julia, options.julia_path)
+    if session.notices:
+        raise NoJulia("\n".join(session.notices))
+    with session.julia as live:
+        recording = RecordingConnection(
+            live, sources_hash=sources_hash(reference_folder()), package_version=pyflossing.__version__
+        )
+        outcomes = _run([check for check in all_checks() if check.needs_julia], recording)
+        report = Report(outcomes, session.facts)
+        if report.exit_code:
+            print(as_text(report))
+            raise ValueError("nothing was recorded, because not everything agrees")
+        recording.save(transcript_file())
+    print(f"recorded {report.counts['comparisons']} comparisons in {transcript_file()}")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    checks = select(all_checks(), options.only)
+    if options.list:
+        for check in checks:
+            print(f"{check.name:45} {check.level.value:10} {check.against.value:16} {check.quantity}")
+        return 0
+    # The folder is made before any work: a wrong one should not cost the user a whole run.
+    Path(options.report).mkdir(parents=True, exist_ok=True)
+    if any(check.needs_julia for check in checks):
+        session = connect(options.julia, options.julia_path)
+        with session.julia as julia:
+            report = Report(_run(checks, julia), _provenance(session), session.notices)
+    else:
+        report = Report(_run(checks, None), _provenance(None))
+    written = write(report, options.report)
+    print(as_text(report))
+    print("written: " + ", ".join(str(path) for path in written))
+    return report.exit_code
+
+
+def _run(checks: list[Check], julia: JuliaConnection | None) -> list[Outcome]:
+    shows = sys.stderr.isatty()
+
+    def progress(place: int, check: Check) -> None:
+        if shows:
+            print(f"\r\x1b[K[{place + 1}/{len(checks)}] {check.name}", end="", file=sys.stderr, flush=True)
+
+    outcomes = run_checks(checks, julia, progress=progress)
+    if shows:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    return outcomes
+
+
+def _provenance(session: Session | None) -> dict[str, str]:
+    ours = {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "pyflossing": pyflossing.__version__,
+        "Python": f"{platform.python_version()}, numpy {np.__version__}, {platform.machine()}",
+        "Julia sources": sources_hash(reference_folder())[:16],
+    }
+    return ours | (dict(session.facts) if session else {})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""The report: a table for people, JSON for programs, Markdown for pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parity.checks.model import Level
+from parity.files import write_atomically
+from parity.runner import Outcome
+
+_COLUMNS = ("check", "level", "against", "comparisons", "result")
+_MAX_FAILURES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that one run saw.
+
+    Attributes:
+        outcomes: one per check.
+        provenance: what was compared: versions, machine, where Julia came from.
+        notices: what a reader must not miss, such as that no live Julia was used.
+    """
+
+    outcomes: Sequence[Outcome]
+    provenance: Mapping[str, str]
+    notices: Sequence[str] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Comparisons made, passed, failed (a check that could not be judged is one failed), and checks skipped."""
+        passed = sum(len(outcome.verdicts) - len(outcome.failures) for outcome in self.outcomes)
+        failed = sum(len(outcome.failures) + bool(outcome.error) for outcome in self.outcomes)
+        skipped = sum(bool(outcome.skipped) for outcome in self.outcomes)
+        return {"comparisons": passed + failed, "passed": passed, "failed": failed, "checks skipped": skipped}
+
+    @property
+    def exit_code(self) -> int:
+        """0 if something was compared and nothing failed, else 1."""
+        return 0 if self.counts["passed"] and not self.counts["failed"] else 1
+
+    def summary(self) -> str:
+        """One line of counts by level, and the reasons for what was skipped."""
+        counts = self.counts
+        levels = Counter(o.check.level for o in self.outcomes for _ in o.verdicts)
+        by_level = ", ".join(f"{levels[level]} at level {level.value}" for level in Level if levels[level])
+        lines = [
+            f"{counts['comparisons']} comparisons ({by_level or 'none'}): {counts['passed']} passed, "
+            f"{counts['failed']} failed; {counts['checks skipped']} checks skipped"
+        ]
+        reasons = Counter(outcome.skipped for outcome in self.outcomes if outcome.skipped)
+        lines += [f"  skipped ({number} checks): {reason}" for reason, number in reasons.items()]
+        return "\n".join(lines)
+
+
+def _result(outcome: Outcome) -> str:
+    if outcome.skipped:
+        return f"skipped: {outcome.skipped}"
+    if outcome.error:
+        return f"FAILED: {outcome.error}"
+    if outcome.failures:
+        shown = [f"{name}: {verdict.detail}" for name, verdict in outcome.failures.items()]
+        more = len(shown) - _MAX_FAILURES_SHOWN
+        return "FAILED: " + "; ".join(shown[:_MAX_FAILURES_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    worst = min(outcome.verdicts.values(), key=lambda verdict: verdict.digits)
+    return worst.detail if np.isinf(worst.digits) else f"{worst.digits:.1f} digits: {worst.detail}"
+
+
+def _row(outcome: Outcome) -> tuple[str, str, str, str, str]:
+    check = outcome.check
+    return check.name, check.level.value, check.against.value, str(len(outcome.verdicts)), _result(outcome)
+
+
+def as_text(report: Report, width: int = 110) -> str:
+    """The table for a terminal; long results continue on lines of their own."""
+    rows = [_row(outcome) for outcome in report.outcomes]
+    widths = [max(len(column), *(len(row[i]) for row in rows), 0) for i, column in enumerate(_COLUMNS[:-1])]
+    indent = "    "
+    lines = [_line(_COLUMNS, widths), "-" * min(width, sum(widths) + 2 * len(widths) + 12)]
+    for row in rows:
+        line = _line(row, widths)
+        if len(line) <= width:
+            lines.append(line)
+        else:
+            lines.append(_line((*row[:-1], row[-1].split(":")[0] if ":" in row[-1] else ""), widths))
+            lines += textwrap.wrap(row[-1], width, initial_indent=indent, subsequent_indent=indent)
+    notices = [box(notice, width) for notice in report.notices]
+    facts = [f"{name}: {value}" for name, value in report.provenance.items()]
+    return "\n".join([*notices, *facts, "", *lines, "", report.summary(), *notices])
+
+
+def box(text: str, width: int = 110) -> str:
+    """A notice that cannot be missed."""
+    lines = [line for part in text.splitlines() for line in textwrap.wrap(part, width - 4)]
+    inner = max(map(len, lines))
+    edge = "*" * (inner + 4)
+    return "\n".join([edge, *(f"* {line.ljust(inner)} *" for line in lines), edge])
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    *fixed, last = cells
+    padded = [
+        cell.rjust(width) if cell.isdigit() else cell.ljust(width) for cell, width in zip(fixed, widths, strict=True)
+    ]
+    return "  ".join([*padded, last]).rstrip()
+
+
+def as_markdown(report: Report) -> str:
+    """The same as a Markdown page, with what each check compares."""
+    lines = ["# Parity report", "", f"**{report.summary().splitlines()[0]}**", ""]
+    lines += [f"- {line.strip()}" for line in report.summary().splitlines()[1:]]
+    lines += [f"> **{notice}**\n" for notice in report.notices]
+    lines += [f"- {name}: {value}" for name, value in report.provenance.items()]
+    lines += ["", "| check | what | level | against | comparisons | result |", "|---|---|---|---|---:|---|"]
+    for outcome in report.outcomes:
+        name, *rest = (cell.replace("|", "\\|") for cell in _row(outcome))
+        quantity = outcome.check.quantity.replace("|", "\\|")
+        lines.append(f"| {name} | {quantity} | {' | '.join(rest)} |")
+    return "\n".join(lines) + "\n"
+
+
+def as_json(report: Report) -> str:
+    """Everything, for programs; the key "schema" changes when the layout does."""
+    checks: list[dict[str, Any]] = []
+    for outcome in report.outcomes:
+        check = outcome.check
+        checks.append(
+            {
+                "name": check.name,
+                "quantity": check.quantity,
+                "level": check.level.value,
+                "against": check.against.value,
+                "status": outcome.status,
+                "skipped": outcome.skipped,
+                "error": outcome.error,
+                "seconds": round(outcome.seconds, 4),
+                "comparisons": [
+                    {
+                        "name": name,
+                        "passed": verdict.passed,
+                        "digits": None if np.isinf(verdict.digits) else round(verdict.digits, 2),
+                        "detail": verdict.detail,
+                    }
+                    for name, verdict in outcome.verdicts.items()
+                ],
+            }
+        )
+    document = {
+        "schema": 1,
+        "counts": report.counts,
+        "exit_code": report.exit_code,
+        "provenance": dict(report.provenance),
+        "notices": list(report.notices),
+        "checks": checks,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def write(report: Report, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write report.json and report.md into ``folder``, made if it is missing; each appears complete or not at all.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, text in (("report.json", as_json(report)), ("report.md", as_markdown(report))):
+        write_atomically(target / name, text.encode())
+        written.append(target / name)
+    return written

@@ -1,0 +1,149 @@
+"""Claims about ``python -m parity`` as a user meets it, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from parity.sources import reference_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def parity(*arguments, cwd, timeout=120, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "parity", *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def julia_settings(installation):
+    """Name the session's Julia explicitly; its libraries come along in the environment."""
+    return {"PYFLOSSING_JULIA": str(installation.executable), **installation.environment}
+
+
+@pytest.mark.julia
+def test_report_from_any_folder_against_live_julia(tmp_path, julia_installation):
+    result = parity("--only", "task", "--only", "weights", cwd=tmp_path, **julia_settings(julia_installation))
+    assert result.returncode == 0, result.stderr + result.stdout
+    document = json.loads((tmp_path / "parity-report" / "report.json").read_text())
+    assert document["counts"]["failed"] == document["counts"]["checks skipped"] == 0
+    assert document["provenance"]["connection"] == "executable"
+    assert f"{document['counts']['passed']} passed, 0 failed; 0 checks skipped" in result.stdout
+    assert not document["notices"]
+
+
+def test_recorded_transcripts_stand_in_and_nobody_can_miss_it(tmp_path):
+    result = parity("--julia", "recorded", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert result.stdout.count("NO LIVE JULIA") == 2  # above the table and below it
+    document = json.loads((tmp_path / "parity-report" / "report.json").read_text())
+    assert document["counts"]["checks skipped"] == 0
+    assert document["counts"]["comparisons"] > 1000
+    assert "NO LIVE JULIA" in document["notices"][0]
+    assert "NO LIVE JULIA" in (tmp_path / "parity-report" / "report.md").read_text()
+
+
+def test_without_julia_and_network_the_report_falls_back_and_says_why(tmp_path):
+    tools = tmp_path / "bin"
+    tools.mkdir()  # an empty PATH: no julia, no apt-get
+    cache = tmp_path / "cache"
+    result = parity("--only", "weights", cwd=tmp_path, PATH=str(tools), PYFLOSSING_CACHE=str(cache), HOME=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert "no julia on PATH" in result.stderr
+    assert "NO LIVE JULIA" in result.stdout
+
+
+def test_replay_refuses_when_the_julia_sources_have_changed(tmp_path):
+    copy = tmp_path / "project"
+    copy.mkdir()
+    for name in ("parity", "pyflossing", "reference"):
+        subprocess.run(["cp", "-r", str(ROOT / name), str(copy / name)], check=True)
+    with (copy / "reference" / "src" / "task.jl").open("a") as stream:
+        stream.write("# changed\n")
+    result = parity("--julia", "recorded", cwd=tmp_path, PYTHONPATH=str(copy))
+    assert result.returncode == 2
+    assert "other Julia sources" in result.stderr
+    assert "python -m parity record" in result.stderr
+
+
+def test_an_explicit_julia_that_is_broken_is_never_replaced(tmp_path):
+    broken = tmp_path / "julia"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    result = parity("--julia-path", str(broken), cwd=tmp_path)
+    assert result.returncode == 2
+    assert str(broken) in result.stderr
+    assert not (tmp_path / "parity-report" / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--only", "nonsense"), "--only 'nonsense' matches no check"),
+        (("--julia", "r"), "invalid choice"),
+        (("--report", "/proc/here"), "/proc/here"),
+        (("record", "--julia", "recorded"), "a live Julia must give the answers"),
+    ],
+)
+def test_bad_usage_is_explained_with_exit_code_2(arguments, said, tmp_path):
+    result = parity(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_list_shows_every_check_and_compares_nothing(tmp_path):
+    result = parity("--list", cwd=tmp_path)
+    assert result.returncode == 0
+    assert "weights/live/gaussian" in result.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_doctor_explains_each_place_without_fetching(tmp_path):
+    result = parity("doctor", cwd=tmp_path, PATH="", PYFLOSSING_CACHE=str(tmp_path / "cache"))
+    assert result.returncode == 1
+    for place in ("juliapkg", "PATH", "Debian archive"):
+        assert f"{place}: not found" in result.stdout
+    assert result.stdout.count("What you can do") >= 3
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.julia
+def test_ctrl_c_ends_both_sides_and_writes_no_report(tmp_path, julia_installation):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "parity"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | julia_settings(julia_installation),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (children := _servers(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert children, "Julia never started"
+    process.send_signal(signal.SIGINT)
+    _, complaints = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in complaints
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert not (tmp_path / "parity-report" / "report.json").exists()
+
+
+def _servers(parent):
+    """Julia servers of the bridge that are children of a process."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    server = str(reference_folder() / "bridge" / "server.jl")
+    return [child for child in children if server in Path(f"/proc/{child}/cmdline").read_text()]
