@@ -12,7 +12,10 @@ from parity.bridge.executable import ExecutableConnection
 from parity.obtain import JuliaInstallation, describe, search
 from parity.sources import MODULE_NAME, module_file
 
-_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
+_COMMON = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+}
 settings.register_profile("quick", max_examples=40, **_COMMON)
 settings.register_profile("thorough", max_examples=2000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
@@ -31,8 +34,6 @@ def julia_installation() -> JuliaInstallation:
 def julia(julia_installation: JuliaInstallation) -> Iterator[ExecutableConnection]:
     """A live connection to the reference."""
     installation = julia_installation
-    connection = ExecutableConnection(
-        installation.executable, installation.environment, module_file(), MODULE_NAME
-    )
+    connection = ExecutableConnection(installation.executable, installation.environment, module_file(), MODULE_NAME)
     with connection:
         yield connection

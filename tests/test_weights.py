@@ -36,7 +36,9 @@ def test_shapes_and_types(n, s, seed):
 def test_mean_coupling_shifts_gaussian_weights_and_is_ignored_for_orthogonal_ones(seed, mean):
     plain, shifted = (initial_weights(8, seed, WeightDistribution(mean_coupling=m)).J for m in (0.0, mean))
     np.testing.assert_array_equal(shifted, plain + np.float32(mean) / np.float32(8))
-    plain, ignored = (initial_weights(8, seed, WeightDistribution("orthogonal", mean_coupling=m)).J for m in (0.0, mean))
+    plain, ignored = (
+        initial_weights(8, seed, WeightDistribution("orthogonal", mean_coupling=m)).J for m in (0.0, mean)
+    )
     np.testing.assert_array_equal(ignored, plain)
 
 

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_ONE_LINE = re.compile(
-    r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s*)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<components>.*)$"
-)
+_ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s*)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<components>.*)$")
 _FALSE = frozenset({"no", "false", "without", "off", "disable", "0"})
 # apt passes over other names, such as those that editors leave behind.
 _PART_NAME = re.compile(r"^[\w.-]+\.(list|sources)$", re.ASCII)

@@ -87,9 +87,7 @@ def _obtain(say: Say, timeout: float, apt_folder: Path) -> JuliaInstallation:
         return _reuse_or_fetch(folder, stanzas, lock, say, timeout)
 
 
-def _reuse_or_fetch(
-    folder: Path, stanzas: Sequence[str], lock: int, say: Say, timeout: float
-) -> JuliaInstallation:
+def _reuse_or_fetch(folder: Path, stanzas: Sequence[str], lock: int, say: Say, timeout: float) -> JuliaInstallation:
     """Fetch Julia unless another process has just done so; the lock must be held."""
     for stale in folder.glob(f"{_PARTIAL}*"):
         shutil.rmtree(stale, ignore_errors=True)

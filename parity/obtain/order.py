@@ -46,9 +46,7 @@ def search(
     places: list[Callable[[], Attempt]] = []
     if want != "executable":
         ask = pythoncall.through_juliacall
-        places.append(
-            partial(ask, download=download, say=say, timeout=juliapkg_timeout, probe_timeout=probe_timeout)
-        )
+        places.append(partial(ask, download=download, say=say, timeout=juliapkg_timeout, probe_timeout=probe_timeout))
     if want != "juliacall":
         places.append(partial(local.on_path, timeout=probe_timeout))
         places.append(partial(debian.obtain, download=download, say=say, timeout=probe_timeout))

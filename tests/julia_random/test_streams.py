@@ -32,7 +32,9 @@ def test_raw_stream_does_not_depend_on_the_pieces_it_is_read_in(seed, pieces):
     stream = RawStream(initial_state(seed))
     position = 0
     for piece in pieces:
-        np.testing.assert_array_equal(stream.read(position, position + piece, position), whole[position : position + piece])
+        np.testing.assert_array_equal(
+            stream.read(position, position + piece, position), whole[position : position + piece]
+        )
         position += piece
 
 

@@ -1,0 +1,70 @@
+"""Claims about the package as it is installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*command, **rest):
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300, **rest)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The Python of a clean environment that holds the built wheel and sees numpy, but not this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    run(*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT)
+    (wheel,) = folder.glob("*.whl")
+    venv.EnvBuilder().create(folder / "env")
+    python = folder / "env" / "bin" / "python"
+    run(*pip, "--python", python, "install", "--quiet", "--no-deps", wheel)
+    (packages,) = (folder / "env" / "lib").glob("python*/site-packages")
+    # numpy from the present environment; a .pth file inside that one (of the editable install) is not followed
+    (packages / "numpy.pth").write_text(str(Path(numpy.__file__).parents[1]))
+    return python
+
+
+def clean_environment():
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def test_wheel_carries_the_packages_and_the_julia_sources(installed, tmp_path):
+    where = run(
+        installed,
+        "-c",
+        "import pyflossing, parity; print(pyflossing.__file__, parity.__file__)",
+        cwd=tmp_path,
+        env=clean_environment(),
+    )
+    assert str(ROOT / "pyflossing") not in where
+    program = "from parity.sources import *; print(module_file(), transcript_file().exists())"
+    found = run(installed, "-c", program, cwd=tmp_path, env=clean_environment())
+    assert "_reference/GradientFlossing.jl True" in found
+
+
+@pytest.mark.julia
+def test_parity_of_the_installed_wheel_from_any_folder(installed, tmp_path, julia_installation):
+    environment = clean_environment() | dict(julia_installation.environment)
+    environment["PYFLOSSING_JULIA"] = str(julia_installation.executable)
+    live = run(installed, "-m", "parity", "--only", "weights", cwd=tmp_path, env=environment)
+    assert "0 failed; 0 checks skipped" in live
+    recorded = run(installed, "-m", "parity", "--julia", "recorded", cwd=tmp_path, env=environment)
+    assert "NO LIVE JULIA" in recorded
+    assert "0 failed; 0 checks skipped" in recorded
+
+
+def test_importing_pyflossing_loads_neither_torch_nor_julia():
+    program = "import sys, pyflossing; print(sorted({'torch', 'juliacall', 'parity'} & set(sys.modules)))"
+    assert run(sys.executable, "-c", program, cwd=ROOT).strip() == "[]"
