@@ -30,8 +30,8 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	  || { echo "pyflossing needs Python 3.10 or later; name one with 'make PYTHON=...'" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "Python's venv module is incomplete: 'apt-get install python3-venv' mends that on Debian" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet -r requirements.lock
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 clean:
