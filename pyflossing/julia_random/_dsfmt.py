@@ -32,8 +32,8 @@ _HALF = U64(32)
 _MASKS = np.array([[0x000FFAFFFFFFFB3F], [0x000FFDFFFC90FFFD]], dtype=U64)
 _LOW_MASK = 0x000FFFFFFFFFFFFF
 _HIGH_CONSTANT = 0x3FF0000000000000
-_FIX = (0x90014964B32F4329, 0x3B8D12AC548A7C7A)
-_PERIOD_CHECK = (0x3D84E1AC0DC82880, 0x0000000000000001)
+_FIX = np.array([0x90014964B32F4329, 0x3B8D12AC548A7C7A], dtype=U64)
+_PERIOD_CHECK = np.array([0x3D84E1AC0DC82880, 0x0000000000000001], dtype=U64)
 
 # Seeding works on the 192 x 4 words of 32 bits (lung included).
 _N32 = (N_STATE + 1) * 4
@@ -127,20 +127,22 @@ def _mix_many(keys: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
 
 
 def _finish(mixed: npt.NDArray[np.uint32]) -> Words:
-    """Mask the mixed words into [1, 2) patterns and certify the period; returns lanes (2, 192)."""
-    words = np.ascontiguousarray(mixed, dtype="<u4").view("<u8").reshape(N_STATE + 1, 2).astype(U64)
-    words[:N_STATE] = (words[:N_STATE] & U64(_LOW_MASK)) | U64(_HIGH_CONSTANT)
-    low, high = (int(word) for word in words[N_STATE])
-    inner = ((low ^ _FIX[0]) & _PERIOD_CHECK[0]) ^ ((high ^ _FIX[1]) & _PERIOD_CHECK[1])
-    if inner.bit_count() % 2 == 0:
-        words[N_STATE, 1] ^= U64(1)
-    return np.ascontiguousarray(words.T)
+    """Mask the mixed words (K, 768) into [1, 2) patterns and certify the periods; returns lanes (K, 2, 192)."""
+    words = mixed.astype("<u4").view("<u8").reshape(-1, N_STATE + 1, 2).astype(U64)
+    words[:, :N_STATE] &= U64(_LOW_MASK)
+    words[:, :N_STATE] |= U64(_HIGH_CONSTANT)
+    checked = (words[:, N_STATE] ^ _FIX) & _PERIOD_CHECK
+    parity = checked[:, 0] ^ checked[:, 1]
+    for shift in (32, 16, 8, 4, 2, 1):
+        parity ^= parity >> U64(shift)
+    words[:, N_STATE, 1] ^= ~parity & U64(1)
+    return np.ascontiguousarray(words.transpose(0, 2, 1))
 
 
 @lru_cache(maxsize=256)
 def initial_state(seed: int) -> Words:
     """Lanes (2, 192) of a freshly seeded generator; column 191 is the lung. Do not modify: it is shared."""
-    state = _finish(_mix_one(seed_words(seed)))
+    state: Words = _finish(_mix_one(seed_words(seed))[None])[0]
     state.setflags(write=False)
     return state
 
@@ -152,8 +154,8 @@ def initial_states(seeds: Sequence[int]) -> list[Words]:
     for length in sorted({len(key) for key in keys}):
         places = [place for place, key in enumerate(keys) if len(key) == length]
         mixed = _mix_many(np.array([keys[place] for place in places], dtype=np.uint32).T)
-        for column, place in zip(np.ascontiguousarray(mixed.T), places, strict=True):
-            states[place] = _finish(column)
+        for state, place in zip(_finish(np.ascontiguousarray(mixed.T)), places, strict=True):
+            states[place] = state
     return [state for state in states if state is not None]
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from pyflossing._arguments import require_choice, require_integer, require_shape
 from pyflossing.julia_random._bits import bits_from_words
-from pyflossing.julia_random._dsfmt import CHUNK, U64, RawStream, Words, initial_state, initial_states
+from pyflossing.julia_random._dsfmt import U64, RawStream, Words, initial_state, initial_states
 from pyflossing.julia_random._ziggurat import normal, normals, uniform
 
 _FLOAT_CACHE = 1002
@@ -27,7 +27,8 @@ _INT_CACHE = 501
 _MIN_DIRECT = 382
 """Shortest run that the library fills directly: the size of dSFMT's own state in doubles."""
 _MIN_BULK_NORMALS = 13
-_SEEDS_AT_ONCE = 1024
+_SEEDS_AT_ONCE = 4096
+_LOOK_AHEAD = 32
 _FLOAT32_MASK = U64(0x007FFFFF007FFFFF)
 _FLOAT32_ONE = U64(0x3F8000003F800000)
 
@@ -48,13 +49,14 @@ class MersenneTwister:
     """
 
     __slots__ = (
-        "_cache",
         "_cache_length",
         "_cache_next",
         "_cache_start",
         "_integers",
         "_integers_left",
         "_raw",
+        "_ready",
+        "_ready_start",
     )
 
     def __init__(self, seed: int) -> None:
@@ -135,25 +137,29 @@ class MersenneTwister:
 
     def shuffle(self, x: Sequence[Any] | npt.NDArray[Any] | range) -> npt.NDArray[Any]:
         """A shuffled copy of a one-dimensional sequence; ``shuffle(range(1, 17))`` is Julia's ``shuffle(1:16)``."""
-        # An empty range has no integers to show, but it is still one of integers.
-        values = np.array(x, dtype=np.int64) if isinstance(x, range) else np.asarray(x)
+        if isinstance(x, range):
+            return np.array(self._shuffled(list(x)), dtype=np.int64)
+        values = np.asarray(x)
         if values.ndim != 1:
             raise ValueError(f"x has {values.ndim} dimensions, which is not allowed: it must have one")
-        n = len(values)
-        order = list(range(n))
+        return values[np.array(self._shuffled(list(range(len(values)))), dtype=np.intp)]
+
+    def _shuffled(self, items: list[int]) -> list[int]:
+        n = len(items)
         mask = (1 << (n - 1).bit_length()) - 1 if n > 1 else 0
         for i in range(n, 1, -1):
             if mask >> 1 == i:
                 mask >>= 1
             j = self._below(i, mask)
-            order[i - 1], order[j] = order[j], order[i - 1]
-        return values[order]
+            items[i - 1], items[j] = items[j], items[i - 1]
+        return items
 
     # The two caches.
 
     def _restart(self, state: Words) -> None:
         self._raw = RawStream(state)
-        self._cache: list[int] = []  # the part of the float cache that has been computed, as integers
+        self._ready: list[int] = []  # some words of the float cache as integers, from _ready_start on
+        self._ready_start = 0
         self._cache_start = 0
         self._cache_length = 0
         self._cache_next = 0
@@ -166,7 +172,8 @@ class MersenneTwister:
         self._cache_start = self._raw.allocate(n_words)
         self._cache_length = n_words
         self._cache_next = 0
-        self._cache = []
+        self._ready = []
+        self._ready_start = 0
 
     def _cached(self, stop: int) -> Words:
         """The words of the float cache from the next one up to ``stop``."""
@@ -175,19 +182,19 @@ class MersenneTwister:
 
     def _pop(self) -> int:
         """The next word of the float cache."""
+        place = self._cache_next - self._ready_start
+        if place >= len(self._ready):
+            place = self._look_ahead()
+        self._cache_next += 1
+        return self._ready[place]
+
+    def _look_ahead(self) -> int:
+        """Turn the next few words of the float cache into Python integers; returns 0, the place of the first."""
         if self._cache_next == self._cache_length:
             self._refill()
-        if self._cache_next >= len(self._cache):
-            self._load_cache()
-        word = self._cache[self._cache_next]
-        self._cache_next += 1
-        return word
-
-    def _load_cache(self) -> None:
-        """Turn the next stretch of the float cache into Python integers; a whole one is seldom needed."""
-        stop = min(self._cache_next + 2 * CHUNK, self._cache_length)
-        self._cache.extend([0] * (self._cache_next - len(self._cache)))
-        self._cache.extend(self._cached(stop).tolist())
+        self._ready = self._cached(min(self._cache_next + _LOOK_AHEAD, self._cache_length)).tolist()
+        self._ready_start = self._cache_next
+        return 0
 
     def _below(self, n: int, mask: int) -> int:
         """A random integer from 0 to n - 1, by rejection under ``mask``."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyflossing.julia_random import MersenneTwister, Xoroshiro128Star
+from pyflossing.julia_random import MersenneTwister, Xoroshiro128Star, _mersenne_twister
 from pyflossing.julia_random._dsfmt import RawStream, initial_state, initial_states
 
 SEEDS = st.integers(0, 2**63)
@@ -19,11 +19,13 @@ def test_seeds_prepared_together_equal_seeds_alone(seeds):
         np.testing.assert_array_equal(together, initial_state(seed))
 
 
-def test_generators_from_seeds_cross_the_batch_size():
-    seeds = range(1020, 1030)
-    for generator, seed in zip(MersenneTwister.from_seeds(range(2000)), range(2000), strict=True):
-        if seed in seeds:
-            np.testing.assert_array_equal(generator.rand(5), MersenneTwister(seed).rand(5))
+def test_generators_from_seeds_cross_the_batch_size(monkeypatch):
+    monkeypatch.setattr(_mersenne_twister, "_SEEDS_AT_ONCE", 8)
+    seeds = [*range(20), 2**40, 3]
+    generators = list(MersenneTwister.from_seeds(iter(seeds)))
+    assert len(generators) == len(seeds)
+    for generator, seed in zip(generators, seeds, strict=True):
+        np.testing.assert_array_equal(generator.rand(5), MersenneTwister(seed).rand(5))
 
 
 @given(SEEDS, st.lists(st.integers(1, 700), max_size=6))
