@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 from parity.bridge.executable import ExecutableConnection
 from parity.obtain import JuliaInstallation, describe, search
 from parity.sources import MODULE_NAME, module_file
+
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that; a handler they do not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _COMMON = {
     "deadline": None,

@@ -1,0 +1,75 @@
+"""Clipping and Adam with the meaning, and the rounding, that they have in Flux 0.11.3.
+
+Every array is clipped on its own. Julia's broadcasting computes each element of an update in Float64, since the rates
+are Float64, and stores it in the array's type. Source: SPEC of the port, section 5; from recorded gradients this gives
+the authors' first update bit for bit (a test shows it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-8
+"""Added to the square root in Adam's denominator."""
+
+
+class Rates(NamedTuple):
+    """Adam's settings: the learning rate (a Float32 number, see ``config.Adam.rate``) and the two decays."""
+
+    learning_rate: float
+    beta1: float
+    beta2: float
+
+
+@dataclass(frozen=True)
+class AdamState:
+    """Adam's memory of one array.
+
+    Attributes:
+        m, v: moments, in the array's shape and type.
+        power1, power2: beta1^t and beta2^t of the next update, as running products.
+    """
+
+    m: Tensor
+    v: Tensor
+    power1: float
+    power2: float
+
+    @classmethod
+    def fresh(cls, parameter: Tensor, rates: Rates) -> AdamState:
+        """The state before the first update."""
+        zeros = torch.zeros_like(parameter)
+        return cls(zeros, zeros, rates.beta1, rates.beta2)
+
+
+def clip(gradient: Tensor, norm: float) -> Tensor:
+    """The gradient scaled down to Euclidean norm ``norm`` where it is longer."""
+    length = float(torch.linalg.vector_norm(gradient))
+    return gradient * (norm / length) if length > norm else gradient
+
+
+def adam_update(parameter: Tensor, gradient: Tensor, state: AdamState, rates: Rates) -> tuple[Tensor, AdamState]:
+    """One update of one array.
+
+    Args:
+        parameter: the array.
+        gradient: Float64, or the array's own type: the step is stored in the gradient's type before it is subtracted.
+        state: of this array.
+        rates: learning rate and decays.
+
+    Returns:
+        the new array and the new state.
+    """
+    kept = parameter.dtype
+    wide = gradient.double()
+    m = (rates.beta1 * state.m.double() + (1 - rates.beta1) * wide).to(kept)
+    # Julia squares in the gradient's own type before it meets the Float64 rate.
+    v = (rates.beta2 * state.v.double() + (1 - rates.beta2) * (gradient * gradient).double()).to(kept)
+    root = torch.sqrt(v.double() / (1 - state.power2)) + EPSILON
+    step = (m.double() / (1 - state.power1) / root * rates.learning_rate).to(gradient.dtype)
+    updated = (parameter.to(step.dtype) - step).to(kept)
+    return updated, AdamState(m, v, state.power1 * rates.beta1, state.power2 * rates.beta2)
