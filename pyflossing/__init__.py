@@ -1,20 +1,89 @@
 """pyflossing: (surrogate) gradient flossing in Python, number for number the Julia original.
 
-``generateInputOutput`` keeps the original's name and argument order; the typed API stands beside it.
+``trainSRNNflossing``, ``trainRNNflossing`` and ``generateInputOutput`` keep the original's names and argument orders;
+``train(TrainingConfig(...))`` is the typed API beside them.
 """
 
-from pyflossing.legacy import generateInputOutput
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pyflossing.legacy_task import generateInputOutput
 from pyflossing.tasks import DelayedCopy, DelayedXOR, TaskData
 from pyflossing.weights import WeightDistribution, Weights, initial_weights
+
+if TYPE_CHECKING:
+    from pyflossing.config import (
+        Adam,
+        AdaptiveSchedule,
+        Flossing,
+        FlossingSchedule,
+        Seeds,
+        TrainingConfig,
+        Trials,
+    )
+    from pyflossing.errors import NonFiniteError
+    from pyflossing.legacy import trainRNNflossing, trainSRNNflossing
+    from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
+    from pyflossing.results import TrainingResult
+    from pyflossing.surrogates import Surrogate
+    from pyflossing.training import train
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Adam",
+    "AdaptiveSchedule",
+    "BinaryNetwork",
     "DelayedCopy",
     "DelayedXOR",
+    "Flossing",
+    "FlossingSchedule",
+    "NonFiniteError",
+    "Seeds",
+    "SpikingNetwork",
+    "Surrogate",
+    "TanhNetwork",
     "TaskData",
+    "TrainingConfig",
+    "TrainingResult",
+    "Trials",
     "WeightDistribution",
     "Weights",
     "generateInputOutput",
     "initial_weights",
+    "train",
+    "trainRNNflossing",
+    "trainSRNNflossing",
 ]
+
+# What needs torch is loaded at first use: streams, tasks and weights do without its seconds of start-up.
+_HOME = {
+    "Adam": "config",
+    "AdaptiveSchedule": "config",
+    "BinaryNetwork": "networks",
+    "Flossing": "config",
+    "FlossingSchedule": "config",
+    "NonFiniteError": "errors",
+    "Seeds": "config",
+    "SpikingNetwork": "networks",
+    "Surrogate": "surrogates",
+    "TanhNetwork": "networks",
+    "TrainingConfig": "config",
+    "TrainingResult": "results",
+    "Trials": "config",
+    "train": "training",
+    "trainRNNflossing": "legacy",
+    "trainSRNNflossing": "legacy",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,7 +4,52 @@ from __future__ import annotations
 
 import math
 import operator
+from dataclasses import dataclass
 from typing import Any
+
+_LARGEST_FLOAT32 = float.fromhex("0x1.fffffep127")
+
+
+class FieldError(ValueError):
+    """A refused setting.
+
+    Attributes:
+        field: its name, with dots for a setting within a section.
+        value: what was given.
+        allowed: what would be, as a clause.
+    """
+
+    def __init__(self, field: str, value: Any, allowed: str) -> None:
+        self.field, self.value, self.allowed = field, value, allowed
+        super().__init__(f"{field} = {value!r} is not allowed: {allowed}")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The range of a number.
+
+    Args:
+        kind: int or float; floats must be finite in Float32, to which the original rounds them.
+        minimum, maximum: inclusive, None for no limit.
+        open_end: whether ``maximum`` itself is excluded.
+    """
+
+    kind: type
+    minimum: int | None = None
+    maximum: int | None = None
+    open_end: bool = False
+
+    def check(self, name: str, value: Any) -> Any:
+        """The value as a Python number; a ValueError that calls it ``name`` if it is out of range."""
+        if self.kind is int:
+            return require_integer(name, value, self.minimum, self.maximum)
+        number = require_float32(name, value)
+        if self.minimum is not None and self.maximum is not None:
+            below = number < self.maximum if self.open_end else number <= self.maximum
+            if not (self.minimum <= number and below):
+                end = ")" if self.open_end else "]"
+                raise FieldError(name, value, f"it must lie in [{self.minimum}, {self.maximum}{end}")
+        return number
 
 
 def _is_boolean(value: Any) -> bool:
@@ -19,9 +64,9 @@ def require_integer(name: str, value: Any, minimum: int | None = None, maximum: 
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        raise ValueError(f"{name} = {value!r} is not allowed: it must be {allowed}") from None
+        raise FieldError(name, value, f"it must be {allowed}") from None
     if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
-        raise ValueError(f"{name} = {number} is not allowed: it must be {allowed}")
+        raise FieldError(name, number, f"it must be {allowed}")
     return number
 
 
@@ -32,9 +77,17 @@ def require_finite(name: str, value: Any) -> float:
             raise TypeError
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} = {value!r} is not allowed: it must be a finite real number") from None
+        raise FieldError(name, value, "it must be a finite real number") from None
     if not math.isfinite(number):
-        raise ValueError(f"{name} = {value!r} is not allowed: it must be a finite real number")
+        raise FieldError(name, value, "it must be a finite real number")
+    return number
+
+
+def require_float32(name: str, value: Any) -> float:
+    """A real number that is finite in Float32, as a Python float."""
+    number = require_finite(name, value)
+    if abs(number) > _LARGEST_FLOAT32:
+        raise FieldError(name, value, "it must be a real number that is finite in Float32")
     return number
 
 
@@ -42,7 +95,7 @@ def require_choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
     """One of the listed values."""
     if value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} = {value!r} is not allowed: it must be one of {listed}")
+        raise FieldError(name, value, f"it must be one of {listed}")
     return value
 
 

@@ -1,51 +1,136 @@
-"""The original's names and argument orders, as thin adapters over the typed API."""
+"""Training under the original's names and argument orders, thin adapters over the typed API."""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import Literal
 
-from pyflossing._arguments import require_finite, require_integer
-from pyflossing.tasks import task_from_number
+from pyflossing.config import TrainingConfig
+from pyflossing.networks import Network
+from pyflossing.progress import Progress
+from pyflossing.results import TrainingResult
+from pyflossing.training import Callback, train
 
 
-def generateInputOutput(  # noqa: N802 - the original's name
-    B: int,  # noqa: N803
-    T: int,  # noqa: N803
-    seedInput: int,  # noqa: N803
-    S: int,  # noqa: N803
-    sigma: float,
+def trainSRNNflossing(  # the original's name
+    N: int,
+    E: int,
+    Ef: int,
+    Ei: int,
+    Ep: int,
+    Ni: int,
+    B: int,
+    S: int,
+    T: int,
+    Tp: int,
+    Ti: int,
+    sIC: int,
+    sIn: int,
+    sNet: int,
+    sONS: int,
+    lr: float,
+    b1: float,
+    b2: float,
+    IC: int,
+    g: float,
+    gbar: float,
+    I1: float,
     delay: int,
+    wsS: float,
+    wsM: float,
+    wrS: float,
+    wrM: float,
+    bS: float,
+    bM: float,
+    nLE: int,
     task: int,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Random input and target of B trials, as the original's function of the same name.
+    intype: int,
+    Lwnt: float,
+    *,
+    network: str | Network = "spiking",
+    dtype: Literal["float32", "float64"] = "float32",
+    progress: bool = True,
+    callback: Callback | None = None,
+) -> TrainingResult:
+    """Train a spiking network with surrogate gradient flossing: the original's 33 positional parameters.
+
+    The authors' function of this name was never published; this is their published algorithm with their published
+    spiking network in the place of the tanh network (SPEC sections 3 and 8, and the README's table).
 
     Args:
-        B: trials.
-        T: steps per trial.
-        seedInput: seed of Xoroshiro128Star, any 64-bit integer but 0.
-        S: input channels; only 1, since the original's target has one channel.
-        sigma: input amplitude.
-        delay: in steps; at least 1 for an XOR task.
-        task: 0 copies the input; +-h is the XOR of 2^h delayed inputs.
+        N: to Lwnt, see docs/parameters.md; :meth:`TrainingConfig.from_legacy` maps them.
+        network: "spiking" (with the constants ``SpikingNetwork.per_step``), "binary", "tanh", or a network object.
+        dtype: type of all numbers.
+        progress: print loss, accuracy and first exponent as the run goes.
+        callback: called with every record, as in :func:`pyflossing.train`.
 
     Returns:
-        s of shape (T, S, B) and target of shape (T, 1, B), both Float32.
+        the result; the original returns nothing.
 
     Raises:
-        ValueError: any argument out of range, naming it.
+        ValueError: a parameter out of range, by its name here, before any work.
+        NonFiniteError: a number that is not finite, naming epoch, step and quantity.
     """
-    batch = require_integer("B", B, minimum=1)
-    steps = require_integer("T", T, minimum=1)
-    channels = require_integer("S", S, minimum=1)
-    if channels > 1:
-        raise ValueError(
-            f"S = {channels} is not allowed: the original's target has one channel, so S must be 1"
-            " (DelayedXOR(...).generate and DelayedCopy(...).generate take n_channels)"
-        )
-    seed = require_integer("seedInput", seedInput, -(2**63), 2**63 - 1)
-    if seed == 0:
-        raise ValueError("seedInput = 0 is not allowed: it must be any 64-bit integer but 0")
-    amplitude = require_finite("sigma", sigma)
-    data = task_from_number(task, delay).generate(batch, steps, seed, n_channels=channels, amplitude=amplitude)
-    return data.inputs, data.targets
+    config = TrainingConfig.from_legacy(
+        N, E, Ef, Ei, Ep, Ni, B, S, T, Tp, Ti, sIC, sIn, sNet, sONS, lr, b1, b2, IC, g, gbar, I1, delay,
+        wsS, wsM, wrS, wrM, bS, bM, nLE, task, intype, Lwnt,
+        network=network,
+        dtype=dtype,
+    )  # fmt: skip
+    return _train(config, progress, callback)
+
+
+def trainRNNflossing(  # the original's name
+    N: int,
+    E: int,
+    Ef: int,
+    Ei: int,
+    Ep: int,
+    Ni: int,
+    B: int,
+    S: int,
+    T: int,
+    Tp: int,
+    Ti: int,
+    sIC: int,
+    sIn: int,
+    sNet: int,
+    sONS: int,
+    lr: float,
+    b1: float,
+    b2: float,
+    IC: int,
+    g: float,
+    gbar: float,
+    I1: float,
+    delay: int,
+    wsS: float,
+    wsM: float,
+    wrS: float,
+    wrM: float,
+    bS: float,
+    bM: float,
+    nLE: int,
+    task: int,
+    intype: int,
+    Lwnt: float,
+    *,
+    dtype: Literal["float32", "float64"] = "float32",
+    progress: bool = True,
+    callback: Callback | None = None,
+) -> TrainingResult:
+    """Train a tanh network with gradient flossing, as the authors' published function of this name.
+
+    Arguments, result and errors as in :func:`trainSRNNflossing`.
+    """
+    config = TrainingConfig.from_legacy(
+        N, E, Ef, Ei, Ep, Ni, B, S, T, Tp, Ti, sIC, sIn, sNet, sONS, lr, b1, b2, IC, g, gbar, I1, delay,
+        wsS, wsM, wrS, wrM, bS, bM, nLE, task, intype, Lwnt,
+        network="tanh",
+        dtype=dtype,
+    )  # fmt: skip
+    return _train(config, progress, callback)
+
+
+def _train(config: TrainingConfig, progress: bool, callback: Callback | None) -> TrainingResult:
+    callbacks = [Progress(config.n_epochs)] if progress else []
+    return train(config, [*callbacks, callback] if callback else callbacks)

@@ -99,7 +99,7 @@ class _Step(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(v: Tensor, low: float, high: float, surrogate: Surrogate) -> Tensor:  # type: ignore[override]
+    def forward(v: Tensor, low: float, high: float, surrogate: Surrogate) -> Tensor:
         # v itself where it is not a number, so that a NaN is not taken for a zero
         step = torch.where(v > 0, high, low).to(v.dtype)
         return torch.where(v.isnan(), v, step)
@@ -111,14 +111,15 @@ class _Step(torch.autograd.Function):
         ctx.save_for_forward(v)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (v,) = ctx.saved_tensors
         return gradient * ctx.surrogate.derivative(v), None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:  # type: ignore[override]
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
         (v,) = ctx.saved_tensors
-        return tangent * ctx.surrogate.derivative(v)
+        derivative: Tensor = ctx.surrogate.derivative(v)
+        return tangent * derivative
 
 
 def spike(v: Tensor, surrogate: Surrogate) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._arguments import require_choice, require_finite, require_integer
+from pyflossing._arguments import require_choice, require_float32, require_integer
 from pyflossing.julia_random import MersenneTwister
 
 Array = npt.NDArray[np.float32]
@@ -53,7 +53,7 @@ class WeightDistribution:
         bias_spread, bias_mean: bS, bM; the bias is uniform in [bM, bM + bS).
 
     Raises:
-        ValueError: an unknown coupling, or a number that is not finite.
+        ValueError: an unknown coupling, or a number that is not finite in Float32.
     """
 
     coupling: Literal["gaussian", "orthogonal"] = "gaussian"
@@ -78,7 +78,7 @@ class WeightDistribution:
             "bias_spread",
             "bias_mean",
         ):
-            object.__setattr__(self, name, require_finite(name, getattr(self, name)))
+            object.__setattr__(self, name, require_float32(name, getattr(self, name)))
 
 
 def initial_weights(
@@ -100,15 +100,16 @@ def initial_weights(
     s = require_integer("n_inputs", n_inputs, minimum=1)
     generator = MersenneTwister(require_integer("seed", seed, 0, 2**63 - 1))
     real = np.float32
-    ws = real(chosen.input_spread) * generator.randn((n, s), real) + real(chosen.input_mean)
-    wr = real(chosen.readout_spread) * generator.randn((1, n), real) + real(chosen.readout_mean)
-    b = real(chosen.bias_mean) + real(chosen.bias_spread) * generator.rand(n, real)
-    gain = real(chosen.gain)
-    scaled = gain * generator.randn((n, n), real) / real(math.sqrt(n))
-    if chosen.coupling == "gaussian":
-        j = scaled + real(chosen.mean_coupling) / real(n)
-    else:
-        j = gain * _orthogonal_factor(scaled)
+    with np.errstate(over="ignore"):  # as in Julia; a run stops at the first state that is not finite
+        ws = real(chosen.input_spread) * generator.randn((n, s), real) + real(chosen.input_mean)
+        wr = real(chosen.readout_spread) * generator.randn((1, n), real) + real(chosen.readout_mean)
+        b = real(chosen.bias_mean) + real(chosen.bias_spread) * generator.rand(n, real)
+        gain = real(chosen.gain)
+        scaled = gain * generator.randn((n, n), real) / real(math.sqrt(n))
+        if chosen.coupling == "gaussian":
+            j = scaled + real(chosen.mean_coupling) / real(n)
+        else:
+            j = gain * _orthogonal_factor(scaled)
     return Weights(ws, j, wr, b, np.array([OFFSET], dtype=real))
 
 

@@ -1,0 +1,293 @@
+"""Training with flossing: the schedule of SPEC section 7, one event after the other.
+
+``train`` runs a configuration to its end. ``run`` is the loop itself, a generator of records, for callers that want to
+look at, or compare, every update.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pyflossing.config import TrainingConfig
+from pyflossing.errors import NonFiniteError
+from pyflossing.gradients import FLOSSED, flossing_gradient, training_gradient
+from pyflossing.julia_random import MersenneTwister
+from pyflossing.loss import Parameters, relax
+from pyflossing.optimiser import AdamState, Rates, adam_update, clip
+from pyflossing.results import TrainingResult, versions
+from pyflossing.spectrum import initial_frame
+from pyflossing.weights import initial_weights
+
+_SEEDS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One training epoch.
+
+    Attributes:
+        epoch: from 1.
+        loss, accuracy: before the update.
+        gradient_norms: Euclidean norm of every array's gradient before clipping.
+        trial_order: (B,), from 1.
+        parameters, gradients, adam: what the update started from; not to be changed.
+        updated: the parameters after it.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    gradient_norms: dict[str, float]
+    trial_order: npt.NDArray[np.int64]
+    parameters: Parameters
+    gradients: Parameters
+    adam: dict[str, AdamState]
+    updated: Parameters
+
+
+@dataclass(frozen=True)
+class FlossingRecord:
+    """One flossing epoch.
+
+    Attributes:
+        epoch: the training epoch that it precedes, from 1.
+        flossing_epoch: its number within the episode, from 1.
+        exponents: (k,), 1/step, before the update.
+        loss: mean squared distance from the target, 1/step^2.
+        parameters, gradients, adam: what the update started from; not to be changed.
+    """
+
+    epoch: int
+    flossing_epoch: int
+    exponents: npt.NDArray[np.float64]
+    loss: float
+    parameters: Parameters
+    gradients: dict[str, Tensor]
+    adam: dict[str, AdamState]
+
+
+Record = EpochRecord | FlossingRecord
+Callback = Callable[[Record], None]
+
+
+@dataclass
+class TrainingState:
+    """Everything that the next epoch depends on.
+
+    Attributes:
+        parameters: the current ones.
+        training_adam, flossing_adam: the two optimisers' states, by parameter.
+        epoch: training epochs completed.
+        episodes: inter-episodes of flossing that have run.
+        last_episode: the epoch before which the latest one ran.
+        initial_state_norm: norm of the loss gradient of x0 in the latest epoch.
+    """
+
+    parameters: Parameters
+    training_adam: dict[str, AdamState]
+    flossing_adam: dict[str, AdamState]
+    epoch: int = 0
+    episodes: int = 0
+    last_episode: int | None = None
+    initial_state_norm: float | None = None
+    frame: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+
+
+def initial_parameters(config: TrainingConfig) -> Parameters:
+    """Weights and relaxed initial state of a configuration, in its type (SPEC section 4).
+
+    Shapes: ws (N, 1), J (N, N), wr (1, N), b (N,), offset (1,), x0 (n_states, B).
+    """
+    weights = initial_weights(config.n_units, config.seeds.network, config.weights)
+    normals = MersenneTwister(config.seeds.initial_state).randn((config.n_units, config.trials.batch_size), np.float32)
+    dtype = _dtype(config)
+    ws, j, wr, b, offset = (_tensor(array, dtype) for array in weights)
+    return Parameters(ws, j, wr, b, offset, relax(config.network, j, b, _tensor(normals, dtype)))
+
+
+def initial_state(config: TrainingConfig) -> TrainingState:
+    """The state before the first epoch."""
+    parameters = initial_parameters(config)
+    rates = _rates(config)
+    return TrainingState(
+        parameters,
+        {name: AdamState.fresh(p, rates) for name, p in parameters._asdict().items()},
+        {name: AdamState.fresh(getattr(parameters, name), rates) for name in FLOSSED},
+        frame=initial_frame(config.n_states, config.flossing.n_exponents, config.seeds.frame, like=parameters.J),
+    )
+
+
+def run(config: TrainingConfig, state: TrainingState) -> Iterator[Record]:
+    """Run the epochs that ``state`` has not seen yet, changing it, and give a record of each update.
+
+    Raises:
+        NonFiniteError: naming epoch, step and quantity.
+    """
+    orders = _trial_orders(state.epoch + 1, config.n_epochs, config.trials.batch_size)
+    for epoch, order in zip(range(state.epoch + 1, config.n_epochs + 1), orders, strict=True):
+        length = config.flossing.schedule.episode_length(
+            epoch, state.episodes, state.initial_state_norm, state.last_episode
+        )
+        for flossing_epoch in range(1, length + 1 if config.flossing.n_exponents else 1):
+            try:
+                yield _flossing_epoch(config, state, epoch, flossing_epoch)
+            except NonFiniteError as error:
+                raise error.at(epoch, flossing_epoch) from None
+        if length and epoch > 1:
+            state.episodes, state.last_episode = state.episodes + 1, epoch
+        try:
+            record = _training_epoch(config, state, epoch, order)
+        except NonFiniteError as error:
+            raise error.at(epoch) from None
+        yield record
+
+
+def train(config: TrainingConfig, callbacks: Iterable[Callback] = ()) -> TrainingResult:
+    """Train a network, with flossing as the configuration's schedule says.
+
+    Args:
+        config: all settings.
+        callbacks: called with every :class:`EpochRecord` and :class:`FlossingRecord`, in order.
+
+    Returns:
+        losses, accuracies, spectra, parameters, and the configuration itself.
+
+    Raises:
+        NonFiniteError: a number that is not finite, naming epoch, step and quantity.
+    """
+    history = _History()
+    called: tuple[Callback, ...] = (history, *callbacks)
+    started = time.perf_counter()
+    with one_thread():
+        state = initial_state(config)
+        initial = state.parameters
+        for record in run(config, state):
+            for callback in called:
+                callback(record)
+    return history.result(config, initial, state.parameters, time.perf_counter() - started)
+
+
+class _History:
+    """Collects the numbers of a run; not the records, whose parameters would fill the memory."""
+
+    def __init__(self) -> None:
+        self._epochs: list[tuple[float, float]] = []
+        self._norms: dict[str, list[float]] = {name: [] for name in Parameters._fields}
+        self._orders: list[npt.NDArray[np.int64]] = []
+        self._flossing: list[tuple[int, int, float]] = []
+        self._spectra: list[npt.NDArray[np.float64]] = []
+
+    def __call__(self, record: Record) -> None:
+        if isinstance(record, EpochRecord):
+            self._epochs.append((record.loss, record.accuracy))
+            self._orders.append(record.trial_order)
+            for name, norm in record.gradient_norms.items():
+                self._norms[name].append(norm)
+        else:
+            self._flossing.append((record.epoch, record.flossing_epoch, record.loss))
+            self._spectra.append(record.exponents)
+
+    def result(
+        self, config: TrainingConfig, initial: Parameters, final: Parameters, elapsed_seconds: float
+    ) -> TrainingResult:
+        epochs = np.array(self._epochs, dtype=np.float64).reshape(-1, 2)
+        flossing = np.array(self._flossing, dtype=np.float64).reshape(-1, 3)
+        k, batch = config.flossing.n_exponents, config.trials.batch_size
+        return TrainingResult(
+            config=config,
+            loss=epochs[:, 0].copy(),
+            accuracy=epochs[:, 1].copy(),
+            spectra=np.array(self._spectra, dtype=np.float64).reshape(-1, k) if k else np.empty((0, 0)),
+            flossing_loss=flossing[:, 2].copy(),
+            flossing_epochs=flossing[:, :2].astype(np.int64),
+            trial_order=np.array(self._orders, dtype=np.int64).reshape(-1, batch),
+            gradient_norms={name: np.array(norms, dtype=np.float64) for name, norms in self._norms.items()},
+            initial=_arrays(initial),
+            final=_arrays(final),
+            versions=versions(),
+            elapsed_seconds=elapsed_seconds,
+        )
+
+
+def _arrays(parameters: Parameters) -> dict[str, npt.NDArray[np.floating]]:
+    return {name: p.detach().cpu().numpy().copy() for name, p in parameters._asdict().items()}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread, and the caller's setting restored: small matrices gain nothing from a second one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _training_epoch(
+    config: TrainingConfig, state: TrainingState, epoch: int, order: npt.NDArray[np.int64]
+) -> EpochRecord:
+    """One batch from input seed E sIn + e, trial ``order[j]`` starting from column j of the initial state."""
+    trials = config.trials
+    data = config.task.generate(trials.batch_size, trials.n_steps, config.input_seed(epoch), amplitude=trials.amplitude)
+    dtype = _dtype(config)
+    inputs, targets = (_tensor(array[:, :, order - 1], dtype) for array in data)
+    before, adam = state.parameters, state.training_adam
+    result = training_gradient(config.network, before, inputs, targets, config.task.first_scored_step)
+    norms, updated, states = {}, {}, {}
+    for name, gradient in result.gradients._asdict().items():
+        wide = gradient.double()  # the original's training gradients are Float64
+        norms[name] = float(torch.linalg.vector_norm(wide))
+        clipped = clip(wide, config.optimiser.clip_threshold)
+        updated[name], states[name] = adam_update(getattr(before, name), clipped, adam[name], _rates(config))
+    state.parameters, state.training_adam = Parameters(**updated), states
+    state.epoch, state.initial_state_norm = epoch, norms["x0"]
+    return EpochRecord(
+        epoch, result.loss, result.accuracy, norms, order, before, result.gradients, adam, state.parameters
+    )
+
+
+def _flossing_epoch(config: TrainingConfig, state: TrainingState, epoch: int, flossing_epoch: int) -> FlossingRecord:
+    """One trial from input seed E sIn + e + i, one step of flossing's own Adam on ws, J and b, unclipped."""
+    settings = config.flossing
+    seed = config.input_seed(epoch + flossing_epoch)
+    data = config.task.generate(1, settings.trial_steps, seed, amplitude=config.trials.amplitude)
+    before, adam = state.parameters, state.flossing_adam
+    inputs = _tensor(data.inputs[:, :, 0], _dtype(config))
+    result = flossing_gradient(
+        config.network, before, before.x0[:, 0], state.frame, inputs, settings.n_steps, settings.target
+    )
+    updated, states = {}, {}
+    for name, gradient in result.gradients.items():
+        updated[name], states[name] = adam_update(getattr(before, name), gradient, adam[name], _rates(config))
+    state.parameters, state.flossing_adam = before._replace(**updated), states
+    exponents = result.exponents.double().numpy()
+    return FlossingRecord(epoch, flossing_epoch, exponents, result.loss, before, result.gradients, adam)
+
+
+def _trial_orders(first: int, last: int, batch_size: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Order of the trials (from 1) in the epochs first..last: a shuffle after reseeding with the epoch's number."""
+    for start in range(first, last + 1, _SEEDS_AT_ONCE):
+        seeds = range(start, min(start + _SEEDS_AT_ONCE, last + 1))
+        for generator in MersenneTwister.from_seeds(seeds):
+            yield np.asarray(generator.shuffle(range(1, batch_size + 1)), dtype=np.int64)
+
+
+def _dtype(config: TrainingConfig) -> torch.dtype:
+    return torch.float64 if config.dtype == "float64" else torch.float32
+
+
+def _tensor(array: npt.NDArray[np.float32], dtype: torch.dtype) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).to(dtype)
+
+
+def _rates(config: TrainingConfig) -> Rates:
+    return Rates(config.optimiser.rate, config.optimiser.beta1, config.optimiser.beta2)
