@@ -59,9 +59,9 @@ def training_gradient(
     leaves = Parameters(*(p.detach().requires_grad_() for p in parameters))
     loss, accuracy = loss_and_accuracy(network, leaves, inputs, targets, first_scored_step)
     if not bool(torch.isfinite(loss)):
-        raise _non_finite_state(network, parameters, inputs)
+        raise non_finite_state(network, parameters, inputs)
     gradients = Parameters(*torch.autograd.grad(loss, leaves))
-    _require_finite(gradients._asdict())
+    require_finite_gradients(gradients._asdict())
     return TrainingGradient(loss.item(), accuracy.item(), gradients)
 
 
@@ -91,26 +91,33 @@ def flossing_gradient(
     ws, j, b = (getattr(parameters, name).detach().requires_grad_() for name in FLOSSED)
     u = drive(ws, b, inputs[:n_steps, :, None])[:, :, 0]
     logs = logarithms(network, j, x, Q, u, n_steps)
-    bad = ~torch.isfinite(logs.detach())
-    if bool(bad.any()):
-        step, column = (int(i) for i in bad.nonzero()[0])
-        raise NonFiniteError(
-            f"local exponent {column + 1} is {float(logs.detach()[step, column])}", step=step + 1, quantity="exponent"
-        )
+    require_finite_logarithms(logs.detach())
     exponents = logs[transient_steps(n_steps) :].mean(dim=0)
     loss = flossing_loss(exponents, target)
     gradients = dict(zip(FLOSSED, torch.autograd.grad(loss, (ws, j, b)), strict=True))
-    _require_finite(gradients)
+    require_finite_gradients(gradients)
     return FlossingGradient(exponents.detach(), loss.item(), gradients)
 
 
-def _require_finite(gradients: dict[str, Tensor]) -> None:
+def require_finite_logarithms(logs: Tensor) -> None:
+    """Refuse local exponents (steps, k) that are not finite."""
+    bad = ~torch.isfinite(logs)
+    if bool(bad.any()):
+        step, column = (int(i) for i in bad.nonzero()[0])
+        raise NonFiniteError(
+            f"local exponent {column + 1} is {float(logs[step, column])}", step=step + 1, quantity="exponent"
+        )
+
+
+def require_finite_gradients(gradients: dict[str, Tensor]) -> None:
+    """Refuse gradients that are not finite."""
     for name, gradient in gradients.items():
         if not bool(torch.isfinite(gradient).all()):
             raise NonFiniteError(f"the gradient of {name} is not finite", quantity=f"gradient of {name}")
 
 
-def _non_finite_state(network: Network, parameters: Parameters, inputs: Tensor) -> NonFiniteError:
+def non_finite_state(network: Network, parameters: Parameters, inputs: Tensor) -> NonFiniteError:
+    """The error that names the first step with a state that is not finite."""
     with torch.no_grad():
         states = trajectory(network, parameters.J, parameters.x0, drive(parameters.ws, parameters.b, inputs))
     bad = (~torch.isfinite(states)).flatten(1).any(dim=1)

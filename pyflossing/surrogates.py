@@ -55,6 +55,40 @@ def _arctan(z: Tensor) -> Tensor:
     return 1 / (1 + z**2)
 
 
+def _fast_sigmoid_slope(z: Tensor) -> Tensor:
+    return -2 * torch.sign(z) / (1 + z.abs()) ** 3
+
+
+def _sech2_slope(z: Tensor) -> Tensor:
+    t = torch.tanh(z)
+    return -2 * t * (1 - t**2)
+
+
+def _gaussian_slope(z: Tensor) -> Tensor:
+    return -z * _gaussian(z)
+
+
+def _triangular_slope(z: Tensor) -> Tensor:
+    return -torch.sign(z) * (z.abs() < 1)
+
+
+def _sigmoid_slope(z: Tensor) -> Tensor:
+    s = torch.sigmoid(-z.abs())
+    return -4 * torch.sign(z) * s * (1 - s) * (1 - 2 * s)
+
+
+def _arctan_slope(z: Tensor) -> Tensor:
+    return -2 * z / (1 + z**2) ** 2
+
+
+_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+    "fast_sigmoid": _fast_sigmoid_slope,
+    "sech2": _sech2_slope,
+    "gaussian": _gaussian_slope,
+    "triangular": _triangular_slope,
+    "sigmoid": _sigmoid_slope,
+    "arctan": _arctan_slope,
+}
 _SHAPES: dict[str, Callable[[Tensor], Tensor]] = {
     "fast_sigmoid": _fast_sigmoid,
     "sech2": _sech2,
@@ -91,6 +125,10 @@ class Surrogate:
     def derivative(self, v: Tensor) -> Tensor:
         """The surrogate derivative at distance ``v`` from the threshold; same shape, differentiable itself."""
         return _SHAPES[self.name](self.sharpness * v)
+
+    def slope(self, v: Tensor) -> Tensor:
+        """The derivative of ``derivative``; zero at a kink."""
+        return self.sharpness * _SLOPES[self.name](self.sharpness * v)
 
 
 class _Step(torch.autograd.Function):

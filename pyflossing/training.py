@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pyflossing import flossing_pass, gradients, training_pass
 from pyflossing.config import TrainingConfig
 from pyflossing.errors import NonFiniteError
-from pyflossing.gradients import FLOSSED, flossing_gradient, training_gradient
+from pyflossing.gradients import FLOSSED
 from pyflossing.julia_random import MersenneTwister
 from pyflossing.loss import Parameters, relax
 from pyflossing.optimiser import AdamState, Rates, adam_update, clip
@@ -77,6 +79,12 @@ class FlossingRecord:
 Record = EpochRecord | FlossingRecord
 Callback = Callable[[Record], None]
 
+Method = Literal["fused", "autograd"]
+"""How gradients are computed: by the reverse passes that are written out, or by plain autograd, their check."""
+
+_TRAINING_GRADIENT = {"fused": training_pass.training_gradient, "autograd": gradients.training_gradient}
+_FLOSSING_GRADIENT = {"fused": flossing_pass.flossing_gradient, "autograd": gradients.flossing_gradient}
+
 
 @dataclass
 class TrainingState:
@@ -125,7 +133,7 @@ def initial_state(config: TrainingConfig) -> TrainingState:
     )
 
 
-def run(config: TrainingConfig, state: TrainingState) -> Iterator[Record]:
+def run(config: TrainingConfig, state: TrainingState, method: Method = "fused") -> Iterator[Record]:
     """Run the epochs that ``state`` has not seen yet, changing it, and give a record of each update.
 
     Raises:
@@ -138,24 +146,25 @@ def run(config: TrainingConfig, state: TrainingState) -> Iterator[Record]:
         )
         for flossing_epoch in range(1, length + 1 if config.flossing.n_exponents else 1):
             try:
-                yield _flossing_epoch(config, state, epoch, flossing_epoch)
+                yield _flossing_epoch(config, state, epoch, flossing_epoch, method)
             except NonFiniteError as error:
                 raise error.at(epoch, flossing_epoch) from None
         if length and epoch > 1:
             state.episodes, state.last_episode = state.episodes + 1, epoch
         try:
-            record = _training_epoch(config, state, epoch, order)
+            record = _training_epoch(config, state, epoch, order, method)
         except NonFiniteError as error:
             raise error.at(epoch) from None
         yield record
 
 
-def train(config: TrainingConfig, callbacks: Iterable[Callback] = ()) -> TrainingResult:
+def train(config: TrainingConfig, callbacks: Iterable[Callback] = (), *, method: Method = "fused") -> TrainingResult:
     """Train a network, with flossing as the configuration's schedule says.
 
     Args:
         config: all settings.
         callbacks: called with every :class:`EpochRecord` and :class:`FlossingRecord`, in order.
+        method: "fused" or "autograd"; the same to rounding, the second several times slower.
 
     Returns:
         losses, accuracies, spectra, parameters, and the configuration itself.
@@ -169,7 +178,7 @@ def train(config: TrainingConfig, callbacks: Iterable[Callback] = ()) -> Trainin
     with one_thread():
         state = initial_state(config)
         initial = state.parameters
-        for record in run(config, state):
+        for record in run(config, state, method):
             for callback in called:
                 callback(record)
     return history.result(config, initial, state.parameters, time.perf_counter() - started)
@@ -233,7 +242,7 @@ def one_thread() -> Iterator[None]:
 
 
 def _training_epoch(
-    config: TrainingConfig, state: TrainingState, epoch: int, order: npt.NDArray[np.int64]
+    config: TrainingConfig, state: TrainingState, epoch: int, order: npt.NDArray[np.int64], method: Method
 ) -> EpochRecord:
     """One batch from input seed E sIn + e, trial ``order[j]`` starting from column j of the initial state."""
     trials = config.trials
@@ -241,7 +250,7 @@ def _training_epoch(
     dtype = _dtype(config)
     inputs, targets = (_tensor(array[:, :, order - 1], dtype) for array in data)
     before, adam = state.parameters, state.training_adam
-    result = training_gradient(config.network, before, inputs, targets, config.task.first_scored_step)
+    result = _TRAINING_GRADIENT[method](config.network, before, inputs, targets, config.task.first_scored_step)
     norms, updated, states = {}, {}, {}
     for name, gradient in result.gradients._asdict().items():
         wide = gradient.double()  # the original's training gradients are Float64
@@ -255,14 +264,16 @@ def _training_epoch(
     )
 
 
-def _flossing_epoch(config: TrainingConfig, state: TrainingState, epoch: int, flossing_epoch: int) -> FlossingRecord:
+def _flossing_epoch(
+    config: TrainingConfig, state: TrainingState, epoch: int, flossing_epoch: int, method: Method
+) -> FlossingRecord:
     """One trial from input seed E sIn + e + i, one step of flossing's own Adam on ws, J and b, unclipped."""
     settings = config.flossing
     seed = config.input_seed(epoch + flossing_epoch)
     data = config.task.generate(1, settings.trial_steps, seed, amplitude=config.trials.amplitude)
     before, adam = state.parameters, state.flossing_adam
     inputs = _tensor(data.inputs[:, :, 0], _dtype(config))
-    result = flossing_gradient(
+    result = _FLOSSING_GRADIENT[method](
         config.network, before, before.x0[:, 0], state.frame, inputs, settings.n_steps, settings.target
     )
     updated, states = {}, {}

@@ -103,6 +103,15 @@ def test_a_run_repeats_bit_for_bit_whatever_the_thread_setting(network, dtype):
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.kind)
+def test_both_methods_of_gradients_train_alike(network):
+    config = replace(SMALL, network=network, dtype="float64", n_epochs=4)
+    fused, plain = train(config), train(config, method="autograd")
+    np.testing.assert_allclose(fused.loss, plain.loss, rtol=1e-9)
+    np.testing.assert_allclose(fused.spectra, plain.spectra, rtol=1e-8)
+    np.testing.assert_allclose(fused.final["J"], plain.final["J"], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.kind)
 def test_shapes_of_a_result(network):
     result = train(replace(SMALL, network=network))
     n_states = network.n_states(8)

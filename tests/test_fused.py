@@ -1,0 +1,73 @@
+"""Claims about the reverse passes that are written out: they agree with plain autograd."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from network_cases import networks, random_frame, random_parameters, random_trials, seeds, surrogates
+
+from pyflossing import flossing_pass, gradients, training_pass
+from pyflossing.errors import NonFiniteError
+from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
+
+NETWORKS = (TanhNetwork(), BinaryNetwork(), SpikingNetwork.published(), SpikingNetwork.per_step())
+
+
+def _distance(ours, theirs):
+    """Largest difference, relative to the largest entry."""
+    scale = float(theirs.abs().max())
+    return float((ours - theirs).abs().max()) / scale if scale else float(ours.abs().max())
+
+
+@given(surrogate=surrogates)
+def test_slopes_are_derivatives_of_the_surrogates(surrogate):
+    v = torch.linspace(-3, 3, 61, dtype=torch.float64, requires_grad=True)
+    (by_autograd,) = torch.autograd.grad(surrogate.derivative(v).sum(), v)
+    torch.testing.assert_close(surrogate.slope(v.detach()), by_autograd, rtol=1e-12, atol=1e-14)
+
+
+@given(
+    network=networks,
+    n=st.integers(1, 9),
+    steps=st.integers(1, 20),
+    batch=st.integers(1, 4),
+    channels=st.integers(1, 2),
+    seed=seeds,
+    data=st.data(),
+)
+def test_training_gradients_agree_in_float64(network, n, steps, batch, channels, seed, data):
+    first = data.draw(st.integers(0, steps))
+    p = random_parameters(network, n, batch, seed, n_inputs=channels)
+    inputs, targets = random_trials(steps, batch, seed, n_inputs=channels)
+    plain = gradients.training_gradient(network, p, inputs, targets, first)
+    fused = training_pass.training_gradient(network, p, inputs, targets, first)
+    assert fused.loss == pytest.approx(plain.loss, rel=1e-12)
+    assert fused.accuracy == plain.accuracy
+    for ours, theirs in zip(fused.gradients, plain.gradients, strict=True):
+        assert ours.shape == theirs.shape
+        assert _distance(ours, theirs) < 1e-10
+
+
+@given(network=networks, n=st.integers(1, 7), steps=st.integers(13, 20), seed=seeds, data=st.data())
+def test_flossing_gradients_agree_in_float64(network, n, steps, seed, data):
+    k = data.draw(st.integers(1, n))
+    p = random_parameters(network, n, 1, seed)
+    inputs, _ = random_trials(steps, 1, seed)
+    frame = random_frame(network.n_states(n), k, seed)
+    arguments = (network, p, p.x0[:, 0], frame, inputs[:, :, 0], steps, -0.1)
+    try:
+        plain = gradients.flossing_gradient(*arguments)
+    except NonFiniteError as error:
+        with pytest.raises(NonFiniteError):
+            flossing_pass.flossing_gradient(*arguments)
+        assume(error.quantity != "exponent")
+        return
+    fused = flossing_pass.flossing_gradient(*arguments)
+    # a direction that nearly collapsed amplifies rounding by the inverse of what is left of it
+    assume(float(plain.exponents.min()) > -3)
+    torch.testing.assert_close(fused.exponents, plain.exponents, rtol=1e-9, atol=1e-10)
+    assert fused.loss == pytest.approx(plain.loss, rel=1e-9)
+    for name, theirs in plain.gradients.items():
+        assert _distance(fused.gradients[name], theirs) < 1e-8
