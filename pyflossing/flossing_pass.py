@@ -14,7 +14,7 @@ from torch import Tensor
 from pyflossing import gradients
 from pyflossing.gradients import FlossingGradient, require_finite_gradients, require_finite_logarithms
 from pyflossing.loss import Parameters, drive, trajectory
-from pyflossing.networks import BinaryNetwork, Network, SpikingNetwork, TanhNetwork
+from pyflossing.networks import BUILT_IN, BinaryNetwork, Network, SpikingNetwork, TanhNetwork
 from pyflossing.spectrum import transient_steps
 from pyflossing.surrogates import sign, spike
 
@@ -30,15 +30,20 @@ def flossing_gradient(
 ) -> FlossingGradient:
     """As :func:`pyflossing.gradients.flossing_gradient`, with the same arguments, result and errors.
 
-    A network other than the three built-in ones takes plain autograd.
+    A network of another class than the three built-in ones, a subclass too, takes plain autograd.
     """
-    if not isinstance(network, TanhNetwork | BinaryNetwork | SpikingNetwork):
+    if type(network) not in BUILT_IN:
         return gradients.flossing_gradient(network, parameters, x, Q, inputs, n_steps, target)
     with torch.no_grad():
         ws, J, b = parameters.ws.detach(), parameters.J.detach(), parameters.b.detach()
         u = drive(ws, b, inputs[:n_steps, :, None])
         states = torch.cat([x[None], trajectory(network, J, x[:, None], u)[:, :, 0]])
-        chain = _Spiking(network, J, states) if isinstance(network, SpikingNetwork) else _Rate(network, J, states)
+        chain: _Rate | _Spiking
+        if isinstance(network, SpikingNetwork):
+            chain = _Spiking(network, J, states)
+        else:
+            assert isinstance(network, TanhNetwork | BinaryNetwork)
+            chain = _Rate(network, J, states)
         frames, triangles = [Q], []
         for n in range(n_steps):
             q_r: Any = torch.linalg.qr(chain.push(n, frames[-1]))

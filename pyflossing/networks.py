@@ -182,6 +182,7 @@ class SpikingNetwork:
         return x.chunk(2, dim=-2)[0]
 
 
+BUILT_IN: tuple[type, ...] = (TanhNetwork, BinaryNetwork, SpikingNetwork)
 NETWORK_KINDS = ("tanh", "binary", "spiking")
 
 

@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from pyflossing import gradients
 from pyflossing.gradients import TrainingGradient, non_finite_state, require_finite_gradients
 from pyflossing.loss import Parameters, drive
-from pyflossing.networks import BinaryNetwork, Network, SpikingNetwork, TanhNetwork
+from pyflossing.networks import BUILT_IN, BinaryNetwork, Network, SpikingNetwork, TanhNetwork
 
 
 class _Scored:
@@ -43,16 +43,17 @@ def training_gradient(
 ) -> TrainingGradient:
     """As :func:`pyflossing.gradients.training_gradient`, with the same arguments, result and errors.
 
-    A network other than the three built-in ones takes plain autograd.
+    A network of another class than the three built-in ones, a subclass too, takes plain autograd.
     """
+    if type(network) not in BUILT_IN:
+        return gradients.training_gradient(network, parameters, inputs, targets, first_scored_step)
     with torch.no_grad():
         p = Parameters(*(x.detach() for x in parameters))
         if isinstance(network, SpikingNetwork):
             all_finite, result = _spiking(network, p, inputs, targets, first_scored_step)
-        elif isinstance(network, TanhNetwork | BinaryNetwork):
+        else:
+            assert isinstance(network, TanhNetwork | BinaryNetwork)
             all_finite, result = _rate(network, p, inputs, targets, first_scored_step)
-        else:  # a network of the user's own
-            return gradients.training_gradient(network, p, inputs, targets, first_scored_step)
         if not all_finite:
             raise non_finite_state(network, p, inputs)
         require_finite_gradients(result.gradients._asdict())

@@ -10,9 +10,17 @@ from network_cases import networks, random_frame, random_parameters, random_tria
 
 from pyflossing import flossing_pass, gradients, training_pass
 from pyflossing.errors import NonFiniteError
-from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
+from pyflossing.networks import TanhNetwork
 
-NETWORKS = (TanhNetwork(), BinaryNetwork(), SpikingNetwork.published(), SpikingNetwork.per_step())
+
+class ReluNetwork(TanhNetwork):
+    """A user's own: another step and its Jacobian."""
+
+    def step(self, x, u, J):
+        return J @ torch.relu(x) + u
+
+    def jacobian_action(self, x, x_next, J, Q):
+        return (x_next > 0).to(Q.dtype)[:, None] * (J @ Q) + 0.5 * Q
 
 
 def _distance(ours, theirs):
@@ -71,3 +79,15 @@ def test_flossing_gradients_agree_in_float64(network, n, steps, seed, data):
     assert fused.loss == pytest.approx(plain.loss, rel=1e-9)
     for name, theirs in plain.gradients.items():
         assert _distance(fused.gradients[name], theirs) < 1e-8
+
+
+def test_a_network_of_the_user_s_own_takes_plain_autograd():
+    network = ReluNetwork()
+    p = random_parameters(network, 4, 2, 1)
+    inputs, targets = random_trials(14, 2, 1)
+    plain = gradients.training_gradient(network, p, inputs, targets, 1)
+    fused = training_pass.training_gradient(network, p, inputs, targets, 1)
+    assert torch.equal(fused.gradients.J, plain.gradients.J)
+    arguments = (network, p, p.x0[:, 0], random_frame(4, 2, 1), inputs[:, :, 0], 14, 0.0)
+    floss = flossing_pass.flossing_gradient(*arguments)
+    assert torch.equal(floss.gradients["J"], gradients.flossing_gradient(*arguments).gradients["J"])
