@@ -60,7 +60,7 @@ def training_gradient(
     loss, accuracy = loss_and_accuracy(network, leaves, inputs, targets, first_scored_step)
     if not bool(torch.isfinite(loss)):
         raise non_finite_state(network, parameters, inputs)
-    gradients = Parameters(*torch.autograd.grad(loss, leaves))
+    gradients = Parameters(*torch.autograd.grad(loss, leaves, materialize_grads=True))
     require_finite_gradients(gradients._asdict())
     return TrainingGradient(loss.item(), accuracy.item(), gradients)
 
@@ -94,7 +94,7 @@ def flossing_gradient(
     require_finite_logarithms(logs.detach())
     exponents = logs[transient_steps(n_steps) :].mean(dim=0)
     loss = flossing_loss(exponents, target)
-    gradients = dict(zip(FLOSSED, torch.autograd.grad(loss, (ws, j, b)), strict=True))
+    gradients = dict(zip(FLOSSED, torch.autograd.grad(loss, (ws, j, b), materialize_grads=True), strict=True))
     require_finite_gradients(gradients)
     return FlossingGradient(exponents.detach(), loss.item(), gradients)
 
