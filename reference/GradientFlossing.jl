@@ -6,9 +6,14 @@ publication is listed in the project's README.
 """
 module GradientFlossing
 
+using LinearAlgebra: LinearAlgebra, BLAS, LAPACK, mul!, norm, qr
+
 export generateInputOutput, initial_weights, trial_order,
        dsfmt_words, ziggurat_tables, twister_draws, native_twister_draws, native_twister_kinds,
-       xoroshiro_draws, xoroshiro_state
+       xoroshiro_draws, xoroshiro_state,
+       surrogate_derivative, surrogate_slope, network_step, network_jacobian, initial_state, initial_frame,
+       trajectory, readout, training_loss, training_gradient, spectrum, flossing_gradient, adam_update,
+       train_network, trainSRNNflossing, trainRNNflossing
 
 include("src/logarithm.jl")
 include("src/ziggurat.jl")
@@ -17,5 +22,18 @@ include("src/xoroshiro.jl")
 include("src/task.jl")
 include("src/weights.jl")
 include("src/draws.jl")
+include("src/errors.jl")
+include("src/surrogates.jl")
+include("src/networks.jl")
+include("src/trajectory.jl")
+include("src/spectrum.jl")
+include("src/training_gradient.jl")
+include("src/flossing_gradient.jl")
+include("src/optimiser.jl")
+include("src/parameters.jl")
+include("src/training.jl")
+include("src/zygote.jl")
+include("src/calls.jl")
+include("src/legacy.jl")
 
 end

@@ -1,7 +1,5 @@
 # Initial parameters in the original's order of draws; each Float32 operation is rounded on its own.
 
-using LinearAlgebra: qr
-
 """
     initial_weights(N, S, sNet, IC, g, gbar, wsS, wsM, wrS, wrM, bS, bM)
 

@@ -1,6 +1,8 @@
 # julia reference/test/runtests.jl
-using Test, Random
+Base.Experimental.@optlevel 1 # most of the time goes to compiling what is called once
+using LinearAlgebra, Random, Test
 include(joinpath(@__DIR__, "..", "GradientFlossing_XOR.jl"))
+include(joinpath(@__DIR__, "..", "SurrogateGradientFlossing_ExampleCode.jl"))
 using .GradientFlossing
 
 "A random program of draws of the given kinds, with lengths on both sides of the caches' edges."
@@ -80,4 +82,10 @@ end
     @test_throws DomainError initial_weights(12, 1, -3, 1, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.1, 0.2)
     @test sort(trial_order(3, 16)[:, 2]) == 1:16
     @test size(trial_order(0, 4)) == (4, 0)
+end
+
+include("duals.jl")
+include("examples.jl")
+@testset "$part" for part in ("networks", "gradients", "spectrum", "training")
+    include("$part.jl")
 end
