@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from parity.checks.model import Level
-from parity.files import write_atomically
 from parity.runner import Outcome
+from pyflossing._files import write_atomically
 
 _COLUMNS = ("check", "level", "against", "comparisons", "result")
 _MAX_FAILURES_SHOWN = 3
@@ -72,7 +72,17 @@ def _result(outcome: Outcome) -> str:
         more = len(shown) - _MAX_FAILURES_SHOWN
         return "FAILED: " + "; ".join(shown[:_MAX_FAILURES_SHOWN]) + (f"; and {more} more" if more > 0 else "")
     worst = min(outcome.verdicts.values(), key=lambda verdict: verdict.digits)
-    return worst.detail if np.isinf(worst.digits) else f"{worst.digits:.1f} digits: {worst.detail}"
+    over = _extent([verdict.extent for verdict in outcome.verdicts.values() if verdict.extent])
+    if np.isinf(worst.digits):
+        return f"bit for bit{over}"
+    return f"{worst.digits:.1f} digits{over}: {worst.detail}"
+
+
+def _extent(extents: Sequence[str]) -> str:
+    """How much of the series was compared: the parts where there are any, else that it was all."""
+    parts = [extent for extent in dict.fromkeys(extents) if not extent.startswith("all ")]
+    chosen = parts or list(dict.fromkeys(extents))
+    return f" over {', '.join(chosen)}" if chosen else ""
 
 
 def _row(outcome: Outcome) -> tuple[str, str, str, str, str]:
@@ -149,6 +159,7 @@ def as_json(report: Report) -> str:
                         "passed": verdict.passed,
                         "digits": None if np.isinf(verdict.digits) else round(verdict.digits, 2),
                         "detail": verdict.detail,
+                        "extent": verdict.extent,
                     }
                     for name, verdict in outcome.verdicts.items()
                 ],

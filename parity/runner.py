@@ -12,7 +12,7 @@ import numpy as np
 
 from parity.bridge.connection import JuliaConnection
 from parity.bridge.errors import NotRecorded
-from parity.checks.comparators import Verdict
+from parity.checks.comparators import Judged, Verdict
 from parity.checks.model import Arrays, Check, SkipCheck
 
 
@@ -109,5 +109,10 @@ def _judge(check: Check, ours: Arrays, theirs: Arrays) -> Outcome:
         return Outcome(check, error=f"only one side has {', '.join(missing)}")
     if not ours:
         return Outcome(check, error="there was nothing to compare")
-    verdicts = {name: check.compare(np.asarray(values), np.asarray(theirs[name])) for name, values in ours.items()}
+    verdicts = {
+        name: values.judge(np.asarray(theirs[name]))
+        if isinstance(values, Judged)
+        else check.compare(np.asarray(values), np.asarray(theirs[name]))
+        for name, values in ours.items()
+    }
     return Outcome(check, verdicts)

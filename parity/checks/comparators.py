@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,13 @@ class Verdict:
         passed: whether the pair agrees as it must.
         detail: what was seen; for a failure the first differing index and both values.
         digits: decimal digits that agree; infinity for equal bits.
+        extent: how much was compared, where that is not everything or not obvious.
     """
 
     passed: bool
     detail: str
     digits: float
+    extent: str = ""
 
 
 Comparator = Callable[[Array, Array], Verdict]
@@ -45,19 +47,82 @@ def within(bound: Callable[[Array, Array], float], cause: str) -> Comparator:
     """A comparator that admits absolute differences up to ``bound(ours, theirs)``; ``cause`` says why so much."""
 
     def compare(ours: Array, theirs: Array) -> Verdict:
-        mismatch = _form_mismatch(ours, theirs)
-        if mismatch:
-            return mismatch
-        limit = bound(ours, theirs)
-        distance = _distance(ours, theirs)
-        differing = ~(distance <= limit)  # NaN differs from everything
-        worst = float(distance.max(initial=0.0))
-        stated = f"largest difference {worst:.1e}, bound {limit:.1e} ({cause})"
-        if differing.any():
-            return Verdict(False, f"{_first_difference(ours, theirs, differing)}; {stated}", _digits(ours, theirs))
-        return Verdict(True, stated, _digits(ours, theirs))
+        return _form_mismatch(ours, theirs) or _admit(ours, theirs, np.asarray(bound(ours, theirs)), cause)
 
     return compare
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Numbers of ours with how far another correct computation of them may lie from them.
+
+    Attributes:
+        values: the numbers.
+        bound: admissible absolute difference, one or one per number (it broadcasts to them).
+        cause: why so much.
+    """
+
+    values: Array
+    bound: Array
+    cause: str
+
+    def judge(self, theirs: Array) -> Verdict:
+        """Compare with the numbers of another computation, of the same type and shape."""
+        ours = np.asarray(self.values)
+        return _form_mismatch(ours, theirs) or _admit(ours, theirs, self.bound, self.cause)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Spikes or signs of ours, and how near to the threshold the states were that decided them.
+
+    Two rasters must be identical. Rounding alone can make them part where a state lies within rounding of the
+    threshold; what follows the first step with such a state is not judged.
+
+    Attributes:
+        values: (N, B, T).
+        margin: distance of the states from the threshold, in the shape of ``values``.
+        bound: what rounding can do to a state in each step, (T,).
+    """
+
+    values: Array
+    margin: Array
+    bound: Array
+
+    def judge(self, theirs: Array) -> Verdict:
+        """Compare with the raster of another computation."""
+        ours = np.asarray(self.values)
+        verdict = identical(ours, theirs)
+        if verdict.passed or ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+            return verdict
+        differing = ours != theirs
+        step = int(np.flatnonzero(differing.any(axis=(0, 1)))[0])
+        distance = float(self.margin[:, :, step][differing[:, :, step]].max())
+        stated = (
+            f"parts at step {step + 1} of {ours.shape[2]}, where a state lies {distance:.1e} from the threshold; "
+            f"rounding there is up to {float(self.bound[step]):.1e}"
+        )
+        return Verdict(distance <= self.bound[step], stated, verdict.digits)
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """Numbers of ours that judge those of another computation themselves."""
+
+    def judge(self, theirs: Array) -> Verdict:
+        """Compare with theirs."""
+
+
+def _admit(ours: Array, theirs: Array, bound: Array, cause: str) -> Verdict:
+    limit = np.broadcast_to(np.asarray(bound, dtype=np.float64), ours.shape)
+    distance = _distance(ours, theirs)
+    differing = ~(distance <= limit)  # NaN differs from everything
+    worst = float(distance.max(initial=0.0))
+    allowed = float(limit.ravel()[np.argmax(distance)]) if distance.size else 0.0
+    stated = f"largest difference {worst:.1e}, bound {allowed:.1e} ({cause})"
+    if differing.any():
+        return Verdict(False, f"{_first_difference(ours, theirs, differing)}; {stated}", _digits(ours, theirs))
+    return Verdict(True, stated, _digits(ours, theirs))
 
 
 def _form_mismatch(ours: Array, theirs: Array) -> Verdict | None:

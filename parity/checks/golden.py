@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from parity.checks.golden_files import archive, runs
 from parity.checks.model import Array, Arrays, Check, Level, Provenance, recorded
 from parity.checks.orthogonal import orthogonal_factor
 from parity.checks.programs import (
@@ -41,12 +40,6 @@ _KINDS = {
 }
 
 
-@lru_cache(maxsize=4)
-def _load(name: str) -> dict[str, Array]:
-    with (files("parity") / "data" / "golden" / name).open("rb") as stream, np.load(stream) as archive:
-        return {key: archive[key] for key in archive.files}
-
-
 def checks() -> Iterator[Check]:
     """All golden checks."""
     yield from _single_draws()
@@ -60,8 +53,8 @@ def _check(name: str, quantity: str, ours: Callable[[], Arrays], theirs: Callabl
     return Check(name, quantity, Provenance.AUTHORS_JULIA, ours, recorded(theirs), needs_julia=False, **rest)
 
 
-def _subset(keep: Callable[[str], bool], archive: str = "streams.npz") -> Callable[[], Arrays]:
-    return lambda: {key: values for key, values in _load(archive).items() if keep(key)}
+def _subset(keep: Callable[[str], bool], name: str = "streams.npz") -> Callable[[], Arrays]:
+    return lambda: {key: values for key, values in archive(name).items() if keep(key)}
 
 
 def _single_draws() -> Iterator[Check]:
@@ -73,7 +66,7 @@ def _single_draws() -> Iterator[Check]:
 
         def ours(kind: int = kind, belongs: Callable[[str], bool] = belongs) -> Arrays:
             results = {}
-            for key in filter(belongs, _load("streams.npz")):
+            for key in filter(belongs, archive("streams.npz")):
                 _, seed, name = key.split("/")
                 shape = tuple(int(n) for n in name.rpartition("_")[2].split("x"))
                 results[key] = run(MersenneTwister(int(seed)), Draw(kind, shape))
@@ -96,7 +89,7 @@ def _sequences() -> Iterator[Check]:
 
         def ours(program: tuple[Draw, ...] = program, belongs: Callable[[str], bool] = belongs) -> Arrays:
             results: dict[str, Any] = {}
-            for seed in sorted({key.split("/")[1] for key in filter(belongs, _load("streams.npz"))}, key=int):
+            for seed in sorted({key.split("/")[1] for key in filter(belongs, archive("streams.npz"))}, key=int):
                 generator = MersenneTwister(int(seed))
                 for place, draw in enumerate(program, 1):
                     results[f"mt/{seed}/seq_{letter_of(program)}_{place}"] = run(generator, draw)
@@ -114,7 +107,7 @@ def letter_of(program: tuple[Draw, ...]) -> str:
 def _xoroshiro() -> Iterator[Check]:
     def ours() -> Arrays:
         results: dict[str, Any] = {}
-        for key in filter(lambda key: key.startswith("xoro"), _load("streams.npz")):
+        for key in filter(lambda key: key.startswith("xoro"), archive("streams.npz")):
             _, seed, name = key.split("/")
             generator = Xoroshiro128Star(int(seed))
             if name == "state_x_y":
@@ -134,7 +127,7 @@ def _xoroshiro() -> Iterator[Check]:
 
 
 def _task_cases() -> list[dict[str, Any]]:
-    cases: list[dict[str, Any]] = json.loads(str(_load("task.npz")["index"]))
+    cases: list[dict[str, Any]] = json.loads(str(archive("task.npz")["index"]))
     return cases
 
 
@@ -175,14 +168,6 @@ def _tasks() -> Iterator[Check]:
     )
 
 
-@lru_cache(maxsize=1)
-def _runs() -> dict[str, dict[str, Any]]:
-    """The 33 parameters of each recorded training run."""
-    return {
-        key.split("/")[0]: json.loads(str(values)) for key, values in _load("initial.npz").items() if "params" in key
-    }
-
-
 def _distribution(p: dict[str, Any]) -> WeightDistribution:
     return WeightDistribution(
         coupling="gaussian" if p["IC"] == 1 else "orthogonal",
@@ -203,7 +188,7 @@ def _initial() -> Iterator[Check]:
     def weights(*names: str, coupling: tuple[int, ...]) -> Callable[[], Arrays]:
         def compute() -> Arrays:
             results: dict[str, Array] = {}
-            for run_name, p in _runs().items():
+            for run_name, p in runs().items():
                 if p["IC"] in coupling:
                     drawn = initial_weights(p["N"], p["sNet"], _distribution(p), n_inputs=p["S"])
                     results |= {f"{run_name}/init_{name}": getattr(drawn, name) for name in names}
@@ -212,7 +197,7 @@ def _initial() -> Iterator[Check]:
         return compute
 
     def recorded_like(compute: Callable[[], Arrays]) -> Callable[[], Arrays]:
-        return lambda: {key: _load("initial.npz")[key] for key in compute()}
+        return lambda: {key: archive("initial.npz")[key] for key in compute()}
 
     vectors = weights("ws", "wr", "b", "offset", coupling=(1, 3))
     yield _check("weights/golden/ws_wr_b", "initial ws, wr, b, offset", vectors, recorded_like(vectors))
@@ -232,8 +217,8 @@ def _initial() -> Iterator[Check]:
         def compute() -> Arrays:
             return {
                 f"{run_name}/{name}": MersenneTwister(p[seed]).randn((p["N"], p[columns]), np.float32)
-                for run_name, p in _runs().items()
-                if f"{run_name}/{name}" in _load("initial.npz")
+                for run_name, p in runs().items()
+                if f"{run_name}/{name}" in archive("initial.npz")
             }
 
         return compute, recorded_like(compute)
@@ -252,15 +237,15 @@ def _factored() -> list[Array]:
     """The matrices whose Q factors are the orthogonal J: the Gaussian draws of the same seeds."""
     return [
         initial_weights(p["N"], p["sNet"], replace(_distribution(p), coupling="gaussian", mean_coupling=0.0)).J
-        for p in _runs().values()
+        for p in runs().values()
         if p["IC"] == 3
     ]
 
 
 def _orders() -> Arrays:
     results = {}
-    for run_name, p in _runs().items():
-        recorded_order = _load("initial.npz")[f"{run_name}/train_order"]
+    for run_name, p in runs().items():
+        recorded_order = archive("initial.npz")[f"{run_name}/train_order"]
         shuffles = [g.shuffle(range(1, p["B"] + 1)) for g in MersenneTwister.from_seeds(range(1, p["E"] + 1))]
         results[f"{run_name}/train_order"] = np.array(shuffles).T.astype(recorded_order.dtype)
     return results
@@ -269,7 +254,7 @@ def _orders() -> Arrays:
 def _trials() -> Arrays:
     """Training batch of epoch 1 in its shuffled order (input seed E sIn + 1), first flossing trial (E sIn + 2)."""
     results = {}
-    for run_name, p in _runs().items():
+    for run_name, p in runs().items():
         rest = (p["S"], p["I1"], p["delay"], p["task"])
         inputs, targets = generateInputOutput(p["B"], p["T"], p["E"] * p["sIn"] + 1, *rest)
         order = MersenneTwister(1).shuffle(range(p["B"]))

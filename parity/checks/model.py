@@ -15,7 +15,7 @@ from parity.checks.comparators import Comparator, identical
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Any]
-"""Named arrays or scalars; each name is one comparison."""
+"""Named arrays or scalars; each name is one comparison. Ours may judge itself: see ``comparators``."""
 
 
 class Level(str, Enum):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from parity.checks.comparators import identical, within
+from parity.checks.comparators import Estimate, Raster, identical, within
+from parity.checks.free_running import Series, row_limits
 
 
 @given(arrays(np.float32, st.tuples(st.integers(0, 4), st.integers(0, 4))))
@@ -47,3 +48,48 @@ def test_a_bound_admits_up_to_itself_and_never_nan():
     assert not verdict.passed
     assert "a made-up cause" in verdict.detail
     assert not compare(np.array([np.nan]), np.array([np.nan])).passed
+
+
+def test_an_estimate_admits_its_own_bound_number_by_number():
+    ours = Estimate(np.array([1.0, 2.0]), np.array([0.5, 0.0]), "a made-up cause")
+    assert ours.judge(np.array([1.5, 2.0])).passed
+    verdict = ours.judge(np.array([1.0, 2.1]))
+    assert not verdict.passed
+    assert "first at [1] (Julia [2])" in verdict.detail
+    assert not ours.judge(np.array([np.nan, 2.0])).passed
+    assert "types differ" in ours.judge(np.array([1.0, 2.0], np.float32)).detail
+
+
+def raster_of(margin, bound):
+    values = np.zeros((1, 1, 3), np.uint8)
+    return Raster(values, np.full((1, 1, 3), margin), np.full(3, bound))
+
+
+def test_rasters_may_part_only_where_a_state_lies_within_rounding_of_the_threshold():
+    parted = np.zeros((1, 1, 3), np.uint8)
+    parted[0, 0, 1:] = 1
+    near, far = (raster_of(margin, 1e-6).judge(parted) for margin in (1e-7, 1e-3))
+    assert near.passed
+    assert "parts at step 2 of 3, where a state lies 1.0e-07 from the threshold" in near.detail
+    assert not far.passed
+    assert raster_of(1e-3, 1e-6).judge(np.zeros((1, 1, 3), np.uint8)).detail == "bit for bit"
+
+
+def test_a_series_is_compared_up_to_its_horizon_and_says_so():
+    series = Series(Estimate(np.array([1.0, 2.0]), np.full(2, 0.1), "a cause"), total=3, unit="epochs", computed=3)
+    verdict = series.judge(np.array([1.0, 2.05, 99.0]))
+    assert verdict.passed
+    assert verdict.extent == "2 of 3 epochs (divergence horizon)"
+    assert not series.judge(np.array([1.0, 2.2, 3.0])).passed
+    assert not series.judge(np.array([1.0, 2.0])).passed
+
+
+@given(st.integers(2, 30), st.integers(1, 3))
+def test_the_bound_of_a_series_never_shrinks_and_ends_where_it_exceeds_a_thousandth(rows, seed):
+    rng = np.random.default_rng(seed)
+    values = rng.uniform(1, 2, rows)
+    growing = values + 10.0 ** np.linspace(-8, -2, rows) * rng.choice([-1, 1], rows)
+    limit, horizon = row_limits(values, [growing], 1e-16, 1)
+    assert (limit[:horizon] <= 1e-3 * values[:horizon]).all()
+    assert horizon == rows or limit[horizon] > 1e-3 * values[horizon]
+    assert (limit >= 10 * np.abs(growing - values)).all()

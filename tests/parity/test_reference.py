@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 
+import numpy as np
 import pytest
 
 from parity.sources import reference_folder
-from pyflossing import generateInputOutput
+from pyflossing import generateInputOutput, trainRNNflossing, trainSRNNflossing
 
 pytestmark = pytest.mark.julia
 
@@ -25,9 +26,10 @@ def julia_run(installation, *arguments, cwd):
 
 
 def test_reference_passes_its_own_tests(julia_installation, tmp_path):
-    result = julia_run(julia_installation, str(reference_folder() / "test" / "runtests.jl"), cwd=tmp_path)
+    # nearly all of its time is compilation, hence little optimisation
+    result = julia_run(julia_installation, "-O1", str(reference_folder() / "test" / "runtests.jl"), cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count("Test Summary") == 3
+    assert result.stdout.count("Test Summary") == 7
 
 
 def test_include_in_a_plain_session_gives_the_generator_twice_over(julia_installation, tmp_path):
@@ -42,3 +44,27 @@ def test_include_in_a_plain_session_gives_the_generator_twice_over(julia_install
     assert result.stderr == ""
     inputs, targets = generateInputOutput(16, 300, 3002, 1, 1.0, 10, -1)
     assert result.stdout == f"(300, 1, 16)(300, 1, 16){inputs.sum()} {targets.sum()}"
+
+
+def test_include_in_a_plain_session_gives_the_training_functions(julia_installation, tmp_path):
+    # fmt: off
+    values = (
+        8, 4, 2, 2, 2, 1, 3, 1, 12, 14, 16, 1, 1, 1, 1, 0.001, 0.9, 0.999, 1, 1.0, 0.0, 1.0, 2,
+        1.0, 0.0, 1.0, 0.0, 0.1, 0.0, 2, -1, 3, 0.0,
+    )
+    # fmt: on
+    program = f"""
+        include({str(reference_folder() / "SurrogateGradientFlossing_ExampleCode.jl")!r})
+        for train in (trainSRNNflossing, trainRNNflossing)
+            result = train{values}
+            println("losses ", join(result.loss, " "))
+        end
+    """.replace("'", '"')
+    result = julia_run(julia_installation, "-O1", "-e", program, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "epoch 4/4  loss " in result.stdout
+    losses = [line.split()[1:] for line in result.stdout.splitlines() if line.startswith("losses ")]
+    for train, theirs in zip((trainSRNNflossing, trainRNNflossing), losses, strict=True):
+        ours = train(*values, progress=False).loss
+        # Float32 over four epochs; the report derives its bounds
+        np.testing.assert_allclose(ours, np.array(theirs, dtype=float), rtol=1e-4)

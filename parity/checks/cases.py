@@ -1,0 +1,145 @@
+"""What the checks of networks compute with: parameters, trials and frames as plain arrays, and how Julia gets them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.checks.model import Array
+from pyflossing import DelayedXOR, WeightDistribution, initial_weights
+from pyflossing.networks import BinaryNetwork, Network, SpikingNetwork, TanhNetwork
+from pyflossing.surrogates import Surrogate
+
+PARAMETERS = ("ws", "J", "wr", "b", "offset", "x0")
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One network with its parameters, a batch of trials, and a frame of directions.
+
+    Attributes:
+        title: for the report.
+        network: the network.
+        parameters: by name, shapes as in ``pyflossing.loss.Parameters``.
+        inputs, targets: (T, S, B), and (T, 1, B) for the one readout.
+        first_scored_step: f.
+        frame: orthonormal directions (n_states, k).
+        n_steps: Tp, steps of the spectrum.
+        target: wanted exponent, 1/step.
+        spectra: numbers of exponents of the spectra that are compared.
+        flossed: number of exponents in the flossing loss; 0 for none.
+    """
+
+    title: str
+    network: Network
+    parameters: dict[str, Array]
+    inputs: Array
+    targets: Array
+    first_scored_step: int
+    frame: Array
+    n_steps: int
+    target: float = 0.0
+    spectra: tuple[int, ...] = ()
+    flossed: int = 0
+
+
+@dataclass(frozen=True)
+class NetworkUnderTest:
+    """A network, and weights with which its units do something.
+
+    Attributes:
+        title: for the report.
+        network: the network.
+        gain, input_spread: of the weights.
+        rank: how many directions per unit its Jacobian keeps apart: at most ``rank`` N exponents are finite.
+    """
+
+    title: str
+    network: Network
+    gain: float = 1.5
+    input_spread: float = 1.0
+    rank: int = 1
+
+
+NETWORKS = (
+    NetworkUnderTest("tanh", TanhNetwork()),
+    NetworkUnderTest("binary_gamma_0.5", BinaryNetwork(Surrogate("sech2", 0.5))),
+    NetworkUnderTest("binary_gamma_1", BinaryNetwork(Surrogate("sech2", 1.0))),
+    # the published constants average over ten steps: only strong input and coupling make units spike
+    NetworkUnderTest("spiking_published", SpikingNetwork.published(), gain=6.0, input_spread=4.0, rank=2),
+    NetworkUnderTest("spiking_per_step", SpikingNetwork.per_step(), gain=2.0, input_spread=2.0),
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Sizes of a case, how J is drawn (as in ``WeightDistribution``), seed, and number of input channels."""
+
+    units: int
+    trials: int
+    steps: int
+    spectrum_steps: int
+    coupling: str
+    seed: int
+    channels: int = 1
+
+    def __str__(self) -> str:
+        return f"N={self.units} S={self.channels} B={self.trials} T={self.steps} {self.coupling}"
+
+
+SIZES = (
+    Size(5, 2, 30, 21, "gaussian", 1, channels=3),
+    Size(24, 4, 40, 25, "orthogonal", 2),
+    Size(80, 16, 60, 30, "gaussian", 3),
+)
+_DELAY = 3
+
+
+def case(under_test: NetworkUnderTest, size: Size) -> Case:
+    """The case of a network and a size; the same numbers whatever the network's own code does."""
+    distribution = WeightDistribution(
+        size.coupling,  # type: ignore[arg-type]
+        gain=under_test.gain,
+        input_spread=under_test.input_spread,
+        bias_spread=0.5,
+    )
+    weights = initial_weights(size.units, size.seed, distribution, n_inputs=size.channels)
+    n_states = under_test.network.n_states(size.units)
+    rng = np.random.default_rng(size.seed)
+    x0 = rng.standard_normal((n_states, size.trials)).astype(np.float32)
+    most = under_test.rank * size.units
+    frame = np.linalg.qr(rng.standard_normal((n_states, most))).Q.astype(np.float32)
+    task = DelayedXOR(_DELAY)
+    data = task.generate(size.trials, size.steps, 1000 + size.seed, n_channels=size.channels)
+    some = max(1, size.units // 2)
+    return Case(
+        title=str(size),
+        network=under_test.network,
+        parameters=weights._asdict() | {"x0": x0},
+        inputs=data.inputs,
+        targets=data.targets[:, :1],
+        first_scored_step=task.first_scored_step,
+        frame=frame,
+        n_steps=size.spectrum_steps,
+        target=-0.1,
+        spectra=(1, some, most),
+        flossed=some,
+    )
+
+
+def julia_network(network: Network) -> tuple[str, str, Array]:
+    """Kind, surrogate and constants, as the reference's functions take a network.
+
+    Raises:
+        ValueError: a network that the reference does not have: two surrogates of different names.
+    """
+    if isinstance(network, BinaryNetwork):
+        return "binary", network.surrogate.name, np.array([network.surrogate.sharpness])
+    if isinstance(network, SpikingNetwork):
+        of_jacobian, of_spikes = network.jacobian_surrogate, network.spike_surrogate
+        if of_jacobian.name != of_spikes.name:
+            raise ValueError(f"{network} is not allowed: its two surrogates must have one name")
+        constants = (network.synaptic_decay, network.membrane_decay, network.membrane_gain, network.threshold)
+        return "spiking", of_spikes.name, np.array([*constants, of_jacobian.sharpness, of_spikes.sharpness])
+    return "tanh", "sech2", np.empty(0)

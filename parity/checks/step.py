@@ -1,0 +1,342 @@
+"""Checks of single operations against our Julia: surrogates, one step, one Jacobian, one update, one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity.bridge.connection import JuliaConnection
+from parity.checks.cases import NETWORKS, PARAMETERS, SIZES, NetworkUnderTest, Size, case, julia_network
+from parity.checks.comparators import Estimate
+from parity.checks.evaluate import AUTOGRAD
+from parity.checks.model import Array, Arrays, Check, Level, Provenance
+from pyflossing import loss, optimiser, spectrum, training_pass
+from pyflossing.julia_random import MersenneTwister
+from pyflossing.networks import BinaryNetwork, Network, SpikingNetwork, TanhNetwork
+from pyflossing.surrogates import SURROGATE_NAMES, Surrogate
+
+DTYPES = ("float32", "float64")
+_CLIP = float(np.float32(0.03))
+_SHARPNESSES = (0.3, 1.0, 10.0)
+_ROUNDINGS = 8
+"""Admitted in a formula of a few operations; a library's tanh or exp counts as two."""
+
+
+def checks(networks: Sequence[NetworkUnderTest] = NETWORKS, sizes: Sequence[Size] = SIZES) -> Iterator[Check]:
+    """All checks of single operations."""
+    for name in SURROGATE_NAMES:
+        yield _check(
+            f"step/live/surrogate_{name}",
+            f"surrogate derivative {name} and its slope, on a grid with 0, huge and tiny distances",
+            partial(_surrogates, name),
+            partial(_julia_surrogates, name),
+        )
+    for under_test in networks:
+        for what, ours, theirs in (("step", _steps, _julia_steps), ("jacobian", _jacobians, _julia_jacobians)):
+            yield _check(
+                f"step/live/{under_test.title}_{what}",
+                f"{under_test.network.kind} network: one {what.replace('jacobian', 'Jacobian applied to directions')}",
+                partial(ours, under_test, sizes),
+                partial(theirs, under_test, sizes),
+            )
+    yield _check(
+        "step/live/adam_update_float32",
+        "one Adam update of Float32 arrays, without clipping",
+        partial(_updates, "float32"),
+        partial(_julia_updates, "float32"),
+        level=Level.EXACT,
+    )
+    yield _check(
+        "step/live/adam_update_float64",
+        "one Adam update of Float64 arrays, without clipping",
+        partial(_bounded_updates, "float64", None),
+        partial(_julia_updates, "float64"),
+    )
+    yield _check(
+        "step/live/clipping",
+        "one clipped Adam update",
+        partial(_bounded_updates, "float32", _CLIP),
+        _julia_clipped_updates,
+    )
+    yield _check(
+        "step/live/undecided",
+        "loss and accuracy where the readout is exactly zero",
+        _undecided,
+        _julia_undecided,
+    )
+    yield _check("step/live/frame", "orthonormal frame: normals, and their Q factor", _frames, _julia_frames)
+
+
+def _check(name: str, quantity: str, ours: Any, theirs: Any, level: Level = Level.STEP) -> Check:
+    return Check(name, quantity, Provenance.OUR_JULIA, ours, theirs, level=level)
+
+
+def _eps(array: Array) -> float:
+    return float(np.finfo(array.dtype).eps)
+
+
+def _tensors(*arrays: Array) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays)
+
+
+def _grid(dtype: str) -> Array:
+    tiny = float(np.finfo(dtype).tiny)
+    special = [0.0, -0.0, tiny, -tiny, 1e-5, 1.0, -1.0, 30.0, -88.0, 1e4, -1e15]
+    return np.concatenate([np.linspace(-4, 4, 161), special]).astype(dtype)
+
+
+def _surrogates(name: str) -> Arrays:
+    results = {}
+    for dtype in DTYPES:
+        for sharpness in _SHARPNESSES:
+            (v,) = _tensors(_grid(dtype))
+            values = Surrogate(name, sharpness).derivative(v).numpy()
+            bound = np.asarray(_ROUNDINGS * _eps(values))
+            results[f"{dtype} sharpness {sharpness}"] = Estimate(values, bound, f"{_ROUNDINGS} roundings of the peak 1")
+            slopes = Surrogate(name, sharpness).slope(v).numpy()
+            steepest = 2 * sharpness  # no surrogate of peak 1 rises faster
+            cause = f"{_ROUNDINGS} roundings of twice the sharpness"
+            results[f"{dtype} sharpness {sharpness}: slope"] = Estimate(slopes, bound * steepest, cause)
+    return results
+
+
+def _julia_surrogates(name: str, julia: JuliaConnection) -> Arrays:
+    results: dict[str, Any] = {}
+    for dtype in DTYPES:
+        for sharpness in _SHARPNESSES:
+            title, arguments = f"{dtype} sharpness {sharpness}", (name, sharpness, _grid(dtype))
+            results[title] = julia.call("surrogate_derivative", *arguments)
+            results[f"{title}: slope"] = julia.call("surrogate_slope", *arguments)
+    return results
+
+
+def _inputs(under_test: NetworkUnderTest, size: Size, dtype: str) -> tuple[Array, Array, Array, Array]:
+    """J, a state with spikes and one entry on the threshold, an input u, directions."""
+    of = case(under_test, size)
+    x = 2 * of.parameters["x0"]
+    x[0, 0] = getattr(under_test.network, "threshold", 0.0)
+    u = of.parameters["ws"] @ of.inputs[0] + of.parameters["b"][:, None]
+    return tuple(array.astype(dtype) for array in (of.parameters["J"], x, u, of.frame))  # type: ignore[return-value]
+
+
+def _each(networks: NetworkUnderTest, sizes: Sequence[Size]) -> Iterator[tuple[str, tuple[Array, Array, Array, Array]]]:
+    for size in sizes:
+        for dtype in DTYPES:
+            yield f"{dtype} {size}", _inputs(networks, size, dtype)
+
+
+def _steps(under_test: NetworkUnderTest, sizes: Sequence[Size]) -> Arrays:
+    results = {}
+    for title, (j, x, u, _) in _each(under_test, sizes):
+        tensors = _tensors(x, u, j)
+        values = under_test.network.step(*tensors).numpy()
+        bound = _eps(j) * (len(j) + _ROUNDINGS) * _step_magnitude(under_test.network, x, u, j)
+        results[title] = Estimate(values, bound, "eps (N + 8) times the same sum of magnitudes")
+    return results
+
+
+def _step_magnitude(network: Network, x: Array, u: Array, j: Array) -> Array:
+    """The step with every product and sum replaced by that of magnitudes: what a running error bound multiplies."""
+    x, u, j = (np.abs(array).astype(np.float64) for array in (x, u, j))
+    if isinstance(network, SpikingNetwork):
+        n = len(j)
+        syn = network.synaptic_decay * x[n:] + u + j.sum(axis=1, keepdims=True)
+        return np.concatenate([network.membrane_decay * x[:n] + network.membrane_gain * syn, syn])
+    active = np.ones_like(x) if isinstance(network, BinaryNetwork) else np.tanh(x)
+    result: Array = j @ active + u
+    return result
+
+
+def _julia_steps(under_test: NetworkUnderTest, sizes: Sequence[Size], julia: JuliaConnection) -> Arrays:
+    network = julia_network(under_test.network)
+    return {t: julia.call("network_step", *network, j, x, u) for t, (j, x, u, _) in _each(under_test, sizes)}
+
+
+def _jacobians(under_test: NetworkUnderTest, sizes: Sequence[Size]) -> Arrays:
+    results = {}
+    for title, (j, x, u, q) in _each(under_test, sizes):
+        after = _state_after(under_test, j, x, u)
+        tensors = _tensors(x[:, 0], after, j, q)
+        values = under_test.network.jacobian_action(*tensors).numpy()
+        bound = _eps(j) * (len(j) + _ROUNDINGS) * _jacobian_magnitude(under_test.network, j, q)
+        results[title] = Estimate(values, bound, "eps (N + 8) times the same sum of magnitudes, with peak 1 surrogates")
+    return results
+
+
+def _state_after(under_test: NetworkUnderTest, j: Array, x: Array, u: Array) -> Array:
+    """Some state of the size of the next one; which one does not matter, as long as both sides take the same."""
+    n_states = len(x)
+    return (np.resize(j @ np.tanh(x[: len(j), 0]) + u[:, 0], n_states)).astype(j.dtype)
+
+
+def _jacobian_magnitude(network: Network, j: Array, q: Array) -> Array:
+    j, q = np.abs(j).astype(np.float64), np.abs(q).astype(np.float64)
+    if isinstance(network, (TanhNetwork, BinaryNetwork)):
+        product: Array = j @ q
+        return product
+    assert isinstance(network, SpikingNetwork)
+    n = len(j)
+    syn = j @ q[:n] + network.synaptic_decay * q[n:]
+    return np.concatenate([network.membrane_decay * q[:n] + network.membrane_gain * syn, syn])
+
+
+def _julia_jacobians(under_test: NetworkUnderTest, sizes: Sequence[Size], julia: JuliaConnection) -> Arrays:
+    network = julia_network(under_test.network)
+    return {
+        title: julia.call("network_jacobian", *network, j, x[:, 0], _state_after(under_test, j, x, u), q)
+        for title, (j, x, u, q) in _each(under_test, sizes)
+    }
+
+
+_RATES = ((0.001, 0.9, 0.999), (0.0021, 0.8, 0.95))
+_UPDATES = ((1, "float64"), (1, "same"), (2, "float64"), (7, "same"), (100, "float64"), (300, "same"))
+
+
+def _update_inputs(dtype: str, t: int, kind: str) -> tuple[Array, Array, Array, Array]:
+    """A parameter, a gradient of the kind given, and the two moments; some gradients tiny, so that epsilon counts."""
+    rng = np.random.default_rng(t)
+    x, m = rng.standard_normal((2, 30, 7)).astype(dtype)
+    g = rng.standard_normal((30, 7)) * 10.0 ** rng.integers(-9, 1, (30, 7))
+    v = (rng.standard_normal((30, 7)) * g).astype(dtype) ** 2
+    return x, g.astype("float64" if kind == "float64" else dtype), (m * g).astype(dtype), v
+
+
+_Rates = tuple[float, float, float]
+_UpdateInputs = tuple[Array, Array, Array, Array]  # x, G, m, v
+
+
+def _update_cases(dtype: str) -> Iterator[tuple[str, _Rates, int, _UpdateInputs]]:
+    for rates in _RATES:
+        for t, kind in _UPDATES:
+            yield f"t={t} {kind} gradient, b1={rates[1]}", rates, t, _update_inputs(dtype, t, kind)
+
+
+def adam(arrays: _UpdateInputs, t: int, rates: _Rates) -> dict[str, Array]:
+    """Our update number ``t`` of a parameter by its gradient and moments, unclipped."""
+    x, g, m, v = _tensors(*arrays)
+    ours = optimiser.Rates(float(np.float32(rates[0])), rates[1], rates[2])
+    state = optimiser.AdamState.fresh(x, ours)
+    for _ in range(t - 1):  # the powers are running products
+        state = optimiser.adam_update(torch.zeros(0), torch.zeros(0), _shrunk(state), ours)[1]
+    updated, after = optimiser.adam_update(x, g, optimiser.AdamState(m, v, state.power1, state.power2), ours)
+    return {"x": updated.numpy(), "m": after.m.numpy(), "v": after.v.numpy()}
+
+
+def _shrunk(state: optimiser.AdamState) -> optimiser.AdamState:
+    """The state of an empty array with the same powers."""
+    return optimiser.AdamState(torch.zeros(0), torch.zeros(0), state.power1, state.power2)
+
+
+def _updates(dtype: str) -> Arrays:
+    results: dict[str, Array] = {}
+    for title, rates, t, arrays in _update_cases(dtype):
+        results |= {f"{title}: {name}": values for name, values in adam(arrays, t, rates).items()}
+    return results
+
+
+def _julia_updates(dtype: str, julia: JuliaConnection) -> Arrays:
+    results: dict[str, Any] = {}
+    for title, rates, t, arrays in _update_cases(dtype):
+        answer = julia.call("adam_update", *arrays, t, *rates, float("inf"))
+        assert isinstance(answer, dict)
+        results |= {f"{title}: {name}": values for name, values in answer.items()}
+    return results
+
+
+UPDATE_CAUSE = "one ulp, and 16 roundings of Float64 in the terms: norms and square roots may differ in the last bit"
+
+
+def update_bound(part: str, before: Array, after: Array) -> Array:
+    """How far two Float64 computations of an update may lie apart, from an array before and after it.
+
+    The terms of m are at most |m before| + |m after|, those of v are positive, and x changes by the step.
+    """
+    before, now = before.astype(np.float64), after.astype(np.float64)
+    terms = np.abs(now - before) if part == "x" else np.abs(now) + np.abs(before)
+    bound: Array = np.spacing(np.abs(after)).astype(np.float64) + 16 * np.finfo(np.float64).eps * terms
+    return bound
+
+
+def _bounded_updates(dtype: str, clip: float | None) -> Arrays:
+    results = {}
+    for title, rates, t, (x, g, m, v) in _update_cases(dtype):
+        wide = g if clip is None else optimiser.clip(torch.from_numpy(g.astype(np.float64)), clip).numpy()
+        for name, values in adam((x, wide, m, v), t, rates).items():
+            bound = update_bound(name, {"x": x, "m": m, "v": v}[name], values)
+            results[f"{title}: {name}"] = Estimate(values, bound, UPDATE_CAUSE)
+    return results
+
+
+def _julia_clipped_updates(julia: JuliaConnection) -> Arrays:
+    results: dict[str, Any] = {}
+    for title, rates, t, (x, g, m, v) in _update_cases("float32"):
+        answer = julia.call("adam_update", x, g.astype(np.float64), m, v, t, *rates, _CLIP)
+        assert isinstance(answer, dict)
+        results |= {f"{title}: {name}": values for name, values in answer.items()}
+    return results
+
+
+def _silent() -> tuple[loss.Parameters, Array, Array]:
+    """Parameters with a readout of exactly zero, inputs and targets."""
+    of = case(NETWORKS[0], SIZES[0])
+    quiet = {
+        name: np.zeros_like(values) if name in ("wr", "offset") else values for name, values in of.parameters.items()
+    }
+    return loss.Parameters(*_tensors(*(quiet[name].astype(np.float64) for name in PARAMETERS))), of.inputs, of.targets
+
+
+_SILENT_FIRST_STEP = 6
+
+
+def _undecided() -> Arrays:
+    parameters, *data = _silent()
+    inputs, targets = (values.double() for values in _tensors(*data))
+    found = loss.loss_and_accuracy(TanhNetwork(), parameters, inputs, targets, _SILENT_FIRST_STEP)
+    fused = training_pass.training_gradient(TanhNetwork(), parameters, inputs, targets, _SILENT_FIRST_STEP)
+    ours = {"loss": fused.loss, "accuracy": fused.accuracy}
+    ours |= {name + AUTOGRAD: float(value) for name, value in zip(("loss", "accuracy"), found, strict=True)}
+    bound = np.asarray(_ROUNDINGS * np.finfo(np.float64).eps)
+    return {name: Estimate(np.asarray(value), bound, f"{_ROUNDINGS} roundings") for name, value in ours.items()}
+
+
+def _julia_undecided(julia: JuliaConnection) -> Arrays:
+    parameters, *data = _silent()
+    arrays = [p.numpy() for p in parameters] + [values.astype(np.float64) for values in data]
+    answer = julia.call("training_loss", "tanh", "sech2", np.empty(0), *arrays, _SILENT_FIRST_STEP)
+    assert isinstance(answer, dict)
+    return answer | {name + AUTOGRAD: value for name, value in answer.items()}
+
+
+_FRAMES = ((80, 75, 1), (24, 24, 5), (160, 75, 2**40), (1, 1, 0), (12, 3, 7))
+
+
+def _frames() -> Arrays:
+    results: dict[str, Any] = {}
+    for n, k, seed in _FRAMES:
+        normals = MersenneTwister(seed).randn((n, k), np.float32)
+        condition = float(np.linalg.cond(normals.astype(np.float64)))
+        for dtype in DTYPES:
+            title = f"{dtype} {n}x{k} seed={seed}"
+            probe = torch.zeros(1, dtype=getattr(torch, dtype))
+            q = spectrum.initial_frame(n, k, seed, like=probe).numpy()
+            bound = np.asarray(_ROUNDINGS * _eps(q) * condition)
+            results |= {
+                f"{title}: normals": normals,
+                f"{title}: Q": Estimate(q, bound, "8 eps times the condition of the normals"),
+            }
+    return results
+
+
+def _julia_frames(julia: JuliaConnection) -> Arrays:
+    results: dict[str, Any] = {}
+    for n, k, seed in _FRAMES:
+        for dtype in DTYPES:
+            answer = julia.call("initial_frame", n, k, seed, np.zeros(1, dtype))
+            assert isinstance(answer, dict)
+            title = f"{dtype} {n}x{k} seed={seed}"
+            results |= {f"{title}: normals": answer["raw"], f"{title}: Q": answer["Q"]}
+    return results
