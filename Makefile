@@ -11,7 +11,7 @@ parity: $(VENV)/ready
 	$(BIN)/python -m parity
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -149,9 +149,13 @@ class SpikingNetwork:
 
     @classmethod
     def per_step(cls) -> SpikingNetwork:
-        """Ours: time constants in steps, found by experiment, with which the delayed XOR can be learned."""
-        surrogate = Surrogate("fast_sigmoid", 3.0)
-        return cls(0.0, 0.5, 1.0, jacobian_surrogate=surrogate, spike_surrogate=surrogate)
+        """Ours: constants per step, found by experiment (docs/spiking_constants.md), that learn short delayed XORs.
+
+        alpha = beta = 0, c = 1, threshold 0.5, sharpness 1 in both places: a unit remembers one step, and rests one
+        step after a spike.
+        """
+        surrogate = Surrogate("fast_sigmoid", 1.0)
+        return cls(0.0, 0.0, 1.0, threshold=0.5, jacobian_surrogate=surrogate, spike_surrogate=surrogate)
 
     def n_states(self, n_units: int) -> int:
         """2N."""

@@ -91,7 +91,7 @@ class Size:
 SIZES = (
     Size(5, 2, 30, 21, "gaussian", 1, channels=3),
     Size(24, 4, 40, 25, "orthogonal", 2),
-    Size(80, 16, 60, 30, "gaussian", 3),
+    Size(80, 6, 45, 30, "gaussian", 3),
 )
 _DELAY = 3
 
