@@ -60,11 +60,7 @@ def flossing_gradient(
             weights = counted if n >= transient else torch.zeros_like(counted)
             Q_bar = chain.pull(n, qr_adjoint(Q_bar, frames[n + 1], triangles[n], weights), frames[n])
         h_bar = torch.stack(chain.h_bars[::-1])  # (T, N)
-        J_bar = (
-            h_bar.T @ chain.activations
-            + torch.cat(chain.product_bars, dim=1)
-            @ torch.cat([chain.sent(n, frames[n]) for n in range(n_steps - 1, -1, -1)], dim=1).T
-        )
+        J_bar = chain.J_bar.addmm_(h_bar.T, chain.activations)
         by_name = {"ws": h_bar.T @ inputs[:n_steps] / inputs.shape[1], "J": J_bar, "b": h_bar.sum(dim=0)}
         require_finite_gradients(by_name)
         return FlossingGradient(exponents, float((distance**2).mean()), by_name)
@@ -103,12 +99,9 @@ class _Rate:
             self.gains = network.surrogate.derivative(after)
             self.gain_slopes = network.surrogate.slope(after)
         self.products: list[Tensor] = []
-        self.product_bars: list[Tensor] = []
+        self.J_bar = torch.zeros_like(J)
         self.h_bars: list[Tensor] = []
         self.x_bar = torch.zeros_like(states[0])
-
-    def sent(self, n: int, Q: Tensor) -> Tensor:
-        return Q
 
     def push(self, n: int, Q: Tensor) -> Tensor:
         self.products.append(self.J @ Q)
@@ -116,7 +109,7 @@ class _Rate:
 
     def pull(self, n: int, A_bar: Tensor, Q: Tensor) -> Tensor:
         P_bar = self.gains[n][:, None] * A_bar
-        self.product_bars.append(P_bar)
+        self.J_bar.addmm_(P_bar, Q.T)
         h_bar = self.x_bar + self.gain_slopes[n] * (A_bar * self.products[n]).sum(dim=1)
         self.h_bars.append(h_bar)
         self.x_bar = (self.transposed @ h_bar) * self.slopes[n]
@@ -135,7 +128,7 @@ class _Spiking:
         self.slopes = network.spike_surrogate.derivative(v)
         self.gains = network.jacobian_surrogate.derivative(v)
         self.gain_slopes = network.jacobian_surrogate.slope(v)
-        self.product_bars: list[Tensor] = []
+        self.J_bar = torch.zeros_like(J)
         self.h_bars: list[Tensor] = []
         self.mem_bar = torch.zeros_like(states[0, :n_units])
         self.syn_bar = torch.zeros_like(self.mem_bar)
@@ -158,7 +151,7 @@ class _Spiking:
         net, n_units = self.network, len(self.J)
         mem_bar, syn_bar = A_bar[:n_units], A_bar[n_units:]
         P_bar = torch.add(syn_bar, mem_bar, alpha=net.membrane_gain)
-        self.product_bars.append(P_bar)
+        self.J_bar.addmm_(P_bar, self.sent(n, Q).T)
         E_bar = self.transposed @ P_bar
         Q_bar = torch.cat([self.gains[n][:, None] * E_bar, net.synaptic_decay * P_bar])
         if net.membrane_decay:

@@ -28,7 +28,7 @@ class _Scored:
         self.loss = float(binary_cross_entropy_with_logits(r, y, reduction="sum")) / count
         self.accuracy = float(((r >= 0) == (y > 0.5)).sum()) / count
         self.r_bar = torch.sigmoid(r).sub_(y).div_(count)  # (steps that count, 1, B)
-        self.wr = torch.einsum("tib,tnb->in", self.r_bar, seen[self.first :])
+        self.wr = torch.bmm(seen[self.first :], self.r_bar.transpose(1, 2)).sum(dim=0).T
         self.offset = self.r_bar.sum().reshape(1)
 
     def state_adjoint(self, wr: Tensor, steps: int) -> Tensor:
@@ -79,20 +79,26 @@ def _rate(
 ) -> tuple[bool, TrainingGradient]:
     """x' = J a(x) + u, with a = tanh or sign."""
     steps = len(inputs)
-    u, states = drive(p.ws, p.b, inputs), p.x0.new_empty(steps + 1, *p.x0.shape)
+    states = p.x0.new_empty(steps + 1, *p.x0.shape)
     states[0] = p.x0
+    states[1:] = drive(p.ws, p.b, inputs)  # to which every step adds its J a
     sent = states.new_empty(steps, *p.x0.shape)
     x, a = states.unbind(0), sent.unbind(0)
     if isinstance(network, TanhNetwork):
-        for n, u_n in enumerate(u.unbind(0)):
+        for n in range(steps):
             torch.tanh(x[n], out=a[n])
-            torch.addmm(u_n, p.J, a[n], out=x[n + 1])
-        slopes = (1 - sent * sent).unbind(0)
+            x[n + 1].addmm_(p.J, a[n])
+        slopes = torch.addcmul(sent.new_ones(()), sent, sent, value=-1).unbind(0)
     else:
-        for n, u_n in enumerate(u.unbind(0)):
-            torch.gt(x[n], 0, out=a[n])
-            a[n].mul_(2).sub_(1)
-            torch.addmm(u_n, p.J, a[n], out=x[n + 1])
+        for n in range(steps):
+            torch.sign(x[n], out=a[n])
+            x[n + 1].addmm_(p.J, a[n])
+        if not bool(sent.all()):  # a state of exactly zero, whose sign is -1 here and 0 for torch
+            states[1:] = drive(p.ws, p.b, inputs)
+            for n in range(steps):
+                torch.gt(x[n], 0, out=a[n])
+                a[n].mul_(2).sub_(1)
+                x[n + 1].addmm_(p.J, a[n])
         slopes = network.surrogate.derivative(states[:-1]).unbind(0)
     scored = _Scored(p, states[1:], targets, first_scored_step)
     x_bar = scored.state_adjoint(p.wr, steps)
@@ -112,7 +118,7 @@ def _spiking(
     """Membranes and synapses; the reset's factor is a constant in the reverse pass."""
     alpha, beta, c = network.synaptic_decay, network.membrane_decay, network.membrane_gain
     steps, n_units = len(inputs), len(p.b)
-    u = drive(p.ws, p.b, inputs).unbind(0)
+    u = drive(p.ws, p.b, inputs).unbind(0)  # to which every step adds its J o, and what is left of syn
     membranes = p.x0.new_empty(steps + 1, n_units, p.x0.shape[1])
     spikes = torch.empty_like(membranes[1:])
     membranes[0] = p.x0[:n_units]
@@ -120,7 +126,7 @@ def _spiking(
     mem, o = membranes.unbind(0), spikes.unbind(0)
     for n in range(steps):
         torch.gt(mem[n], network.threshold, out=o[n])
-        following = torch.addmm(u[n], p.J, o[n])
+        following = u[n].addmm_(p.J, o[n])
         if alpha:
             following.add_(syn, alpha=alpha)
         syn = following

@@ -10,7 +10,7 @@ from network_cases import networks, random_frame, random_parameters, random_tria
 
 from pyflossing import flossing_pass, gradients, training_pass
 from pyflossing.errors import NonFiniteError
-from pyflossing.networks import TanhNetwork
+from pyflossing.networks import BinaryNetwork, TanhNetwork
 
 
 class ReluNetwork(TanhNetwork):
@@ -79,6 +79,20 @@ def test_flossing_gradients_agree_in_float64(network, n, steps, seed, data):
     assert fused.loss == pytest.approx(plain.loss, rel=1e-9)
     for name, theirs in plain.gradients.items():
         assert _distance(fused.gradients[name], theirs) < 1e-8
+
+
+def test_states_of_exactly_zero_have_the_sign_minus_one():
+    """Without input and bias every state after the first is J times signs; a row of zeros makes a zero."""
+    network = BinaryNetwork()
+    p = random_parameters(network, 4, 2, 1)
+    J = p.J.clone()
+    J[1] = 0
+    p = p._replace(J=J, b=torch.zeros_like(p.b), ws=torch.zeros_like(p.ws))
+    inputs, targets = random_trials(6, 2, 1)
+    plain = gradients.training_gradient(network, p, inputs, targets, 1)
+    fused = training_pass.training_gradient(network, p, inputs, targets, 1)
+    assert fused.loss == pytest.approx(plain.loss, rel=1e-14)
+    assert _distance(fused.gradients.J, plain.gradients.J) < 1e-12
 
 
 def test_a_network_of_the_user_s_own_takes_plain_autograd():
