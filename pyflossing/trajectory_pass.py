@@ -19,7 +19,7 @@ from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
 BuiltIn = TanhNetwork | BinaryNetwork | SpikingNetwork
 
 _SMALL_PRODUCT = 2**18
-"""Multiplications up to which OpenBLAS keeps to one thread; torch's threads are set by the trainer, numpy's by no one."""
+"""Multiplications up to which OpenBLAS keeps to one thread: the trainer sets torch's number of threads, not numpy's."""
 
 _CHUNK = 2**15
 """Entries that are taken at once where a chain of elementwise functions should stay in the cache."""

@@ -27,6 +27,7 @@ from pyflossing import (
     surrogates,
     training,
     training_pass,
+    trajectory_pass,
     weights,
 )
 
@@ -44,7 +45,7 @@ class Mutation:
     def apply(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put the changed function in the place of the true one, wherever it was imported to."""
         true = inspect.getattr_static(self.owner, self.name)
-        function = true.fget if isinstance(true, property) else getattr(true, "__func__", true)
+        function = inspect.unwrap(true.fget if isinstance(true, property) else getattr(true, "__func__", true))
         source = textwrap.dedent(inspect.getsource(function))
         head, body = "", source
         if '"""' in source:  # the docstring stays as it is
@@ -87,7 +88,7 @@ STEPS = {
     "tanh: recurrent term": Mutation(TANH, "step", "J @", "1.001 * J @", _STATES),
     "tanh: input and bias": Mutation(TANH, "step", "+ u", "+ 1.001 * u", _STATES),
     "tanh: argument": Mutation(TANH, "step", "torch.tanh(x)", "torch.tanh(1.001 * x)", _STATES),
-    "input weights": Mutation(loss, "drive", "ws *", "1.001 * ws *", ("golden/loss",)),
+    "input weights": Mutation(loss, "drive", "ws *", "1.001 * ws *", ("golden/spectrum",)),
     "input weights of several channels": Mutation(loss, "drive", "ws @", "1.001 * ws @", _STATES),
     "bias": Mutation(loss, "drive", "+ b", "+ 1.001 * b", _STATES),
     "division by the channels": Mutation(loss, "drive", "/ ws.shape[1]", "/ 1.0", _STATES),
@@ -199,7 +200,8 @@ LOSSES |= {
     for name in ("ws", "J", "b")
 }
 
-_SCORED, _RATE_PASS, _SPIKING_PASS = training_pass._Scored, flossing_pass._Rate, flossing_pass._Spiking
+_TRAJECTORY = trajectory_pass.TrajectoryPass
+_RATE_PASS, _SPIKING_PASS = flossing_pass._Rate, flossing_pass._Spiking
 _TANH_AND_BINARY = _live("tanh", "gradients", "loss") + _live("binary_gamma_1", "raster", "gradients", "loss")
 _SPIKING_BOTH = _live("spiking_published", "gradients", "loss")
 _FLOSSED_SPIKING = _live("spiking_published", "flossing")
@@ -215,49 +217,71 @@ def _passes(owner: Any, name: str, found_by: tuple[str, ...], **edits: tuple[str
 
 REVERSE_PASSES = {
     **_passes(
-        _SCORED, "__init__", _LOSS + _GRADIENTS,
+        training_pass, "gradients_of_losses", _LOSS + _GRADIENTS,
         first_step=("max(first_scored_step - 1", "max(first_scored_step"),
-        readout=("p.wr @ seen", "1.001 * p.wr @ seen"),
+        readout=("seen.matmul(", "1.001 * seen.matmul("),
         offset=("+ p.offset", "+ 1.001 * p.offset"),
         divisor=("first_scored_step + 1)", "first_scored_step)"),
-        loss=("float(binary", "1.001 * float(binary"),
+        loss=("loss = binary", "loss = 1.001 * binary"),
         derivative=("torch.sigmoid(r)", "torch.sigmoid(1.001 * r)"),
         targets=(".sub_(y)", ".sub_(1.001 * y)"),
-        gradient_of_wr=("self.wr =", "self.wr = 1.001 *"),
-        gradient_of_offset=("self.offset =", "self.offset = 1.001 *"),
-    ),
-    **_passes(_SCORED, "__init__", ("step/live/undecided",), answer_of_a_zero_readout=("r >= 0", "r > 0")),
-    **_passes(_SCORED, "state_adjoint", _GRADIENTS, readout=("wr.T,", "1.001 * wr.T,")),
-    **_passes(
-        training_pass, "_weights", _GRADIENTS,
-        ws=("flat(inputs).T /", "flat(inputs).T / 1.001 /"),
-        channels=("inputs.shape[1]", "1"),
-        J=("rows @ flat(sent)", "1.001 * rows @ flat(sent)"),
-        b=("rows.sum(dim=1)", "1.001 * rows.sum(dim=1)"),
+        gradient_of_wr=("wr_bar = ", "wr_bar = 1.001 * "),
+        gradient_of_offset=("offset=r_bar", "offset=1.001 * r_bar"),
+        adjoint_of_the_readout=("r_bar[..., None], p.wr", "1.001 * r_bar[..., None], p.wr"),
+        ws=("ws=rows", "ws=1.001 * rows"),
+        channels=("/ channels", "/ 1"),
+        J=("J=rows", "J=1.001 * rows"),
+        b=("b=rows", "b=1.001 * rows"),
     ),
     **_passes(
-        training_pass, "_rate", _TANH_AND_BINARY,
-        tanh=("torch.tanh(x[n], out", "torch.tanh(1.001 * x[n], out"),
-        slope_of_tanh=("sent, sent, value=-1", "sent, sent, value=-1.001"),
-        sign=("torch.sign(x[n], out=a[n])", "torch.sign(x[n], out=a[n]).mul_(1.001)"),
-        slope_of_sign=("surrogate.derivative(states", "surrogate.derivative(1.001 * states"),
-        transposed=("J.T.contiguous()", "J.T.contiguous() * 1.001"),
-        last_step_back=("(transposed @ bars[0])", "(1.001 * transposed @ bars[0])"),
+        training_pass, "gradients_of_losses", ("step/live/undecided",),
+        answer_of_a_zero_readout=("r >= 0", "r > 0"),
     ),
     **_passes(
-        training_pass, "_spiking", _SPIKING_BOTH,
+        training_pass, "drive", _GRADIENTS,
+        bias=("b[..., None", "1.001 * b[..., None"),
+        channels=("torch.matmul(s,", "torch.matmul(1.001 * s,"),
+        number_of_channels=("div_(channels)", "div_(1)"),
+    ),
+    **_passes(training_pass, "drive", ("golden/loss",), one_channel=("torch.mul(s,", "torch.mul(1.001 * s,")),
+    **_passes(
+        _TRAJECTORY, "_tanh", _live("tanh", "gradients", "loss"),
+        tanh=("xp.tanh(x[n],", "xp.tanh(1.001 * x[n],"),
+        recurrent=("self.J.transpose", "(1.001 * self.J).transpose"),
+    ),
+    **_passes(
+        _TRAJECTORY, "_binary", _TANH_AND_BINARY,
+        recurrent=("self.J.transpose", "(1.001 * self.J).transpose"),
+    ),
+    **_passes(
+        _TRAJECTORY, "adjoint", _TANH_AND_BINARY + _SPIKING_BOTH,
+        slope_of_tanh=("torch.sub(1,", "torch.sub(1.001,"),
+        square_of_tanh=("(self.sent, self.sent,", "(self.sent, 1.001 * self.sent,"),
+        slope_of_sign=("self.network.surrogate.derivative,", "lambda x: 1.001 * self.network.surrogate.derivative(x),"),
+        threshold=("x - threshold", "x - 1.001 * threshold"),
+        sharpness=("network.spike_surrogate,", "network.jacobian_surrogate,"),
+    ),
+    **_passes(
+        _TRAJECTORY, "_reverse_rate", _TANH_AND_BINARY,
+        recurrent=("_own(self.J)", "_own(1.001 * self.J)"),
+    ),
+    **_passes(
+        _TRAJECTORY, "_spiking", _SPIKING_BOTH,
         alpha=("alpha, beta, c = network.synaptic_decay,", "alpha, beta, c = 1.001 * network.synaptic_decay,"),
         beta=("network.membrane_decay, network.membrane_gain", "1.001 * network.membrane_decay, network.membrane_gain"),
         gain=("network.membrane_gain", "1.001 * network.membrane_gain"),
-        reset=("value=-1", "value=-0.999"),
-        reset_in_reverse=("(1 - spikes)", "(1 - 0.999 * spikes)"),
-        threshold=("- network.threshold", "- 1.001 * network.threshold"),
-        sharpness=("network.spike_surrogate", "network.jacobian_surrogate"),
-        gain_in_reverse=("torch.mul(through, c,", "torch.mul(through, 1.001 * c,"),
-        alpha_in_reverse=("torch.mul(h[n], alpha,", "torch.mul(h[n], 1.001 * alpha,"),
-        beta_in_reverse=("past.add_(through, alpha=beta", "past.add_(through, alpha=1.001 * beta"),
-        slopes=("past.addcmul_(buffer, slopes", "past.addcmul_(buffer, 1.001 * slopes"),
-        gradient_of_x0=("[mem0_bar, syn_bar]", "[mem0_bar, 1.001 * syn_bar]"),
+        threshold=("network.threshold,", "0.5 * network.threshold,"),
+        recurrent=("self.J.transpose", "(1.001 * self.J).transpose"),
+        reset=("subtract(1,", "subtract(1.001,"),
+    ),
+    **_passes(
+        _TRAJECTORY, "_reverse_spiking", _SPIKING_BOTH,
+        alpha=("alpha, beta, c = network.synaptic_decay,", "alpha, beta, c = 1.001 * network.synaptic_decay,"),
+        beta=("network.membrane_decay, network.membrane_gain", "1.001 * network.membrane_decay, network.membrane_gain"),
+        gain=("network.membrane_gain", "1.001 * network.membrane_gain"),
+        reset=("subtract(1,", "subtract(1.001,"),
+        recurrent=("_own(self.J)", "_own(1.001 * self.J)"),
+        gradient_of_x0=("[mem0_bar, syn0_bar]", "[mem0_bar, 1.001 * syn0_bar]"),
     ),
     **_passes(
         flossing_pass, "flossing_gradient", _FLOSSING,
