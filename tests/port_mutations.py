@@ -201,7 +201,7 @@ LOSSES |= {
 }
 
 _TRAJECTORY = trajectory_pass.TrajectoryPass
-_RATE_PASS, _SPIKING_PASS = flossing_pass._Rate, flossing_pass._Spiking
+_RATE_PASS, _SPIKING_PASS, _MEMORYLESS = flossing_pass._Rate, flossing_pass._Spiking, flossing_pass._Memoryless
 _TANH_AND_BINARY = _live("tanh", "gradients", "loss") + _live("binary_gamma_1", "raster", "gradients", "loss")
 _SPIKING_BOTH = _live("spiking_published", "gradients", "loss")
 _FLOSSED_SPIKING = _live("spiking_published", "flossing")
@@ -297,8 +297,8 @@ REVERSE_PASSES = {
     ),
     **_passes(
         flossing_pass, "qr_adjoint", _FLOSSING,
-        diagonal=("weights - M.diag", "weights - 0.999 * M.diag"),
-        weights=("(weights -", "(1.001 * weights -"),
+        weights=("sub_(weights)", "sub_(1.001 * weights)"),
+        projection=("alpha=-1", "alpha=-0.999"),
     ),
     **_passes(
         _RATE_PASS, "__init__", _live("tanh", "flossing") + _live("binary_gamma_1", "flossing"),
@@ -334,10 +334,23 @@ REVERSE_PASSES = {
         gain_of_frames=("alpha=net.membrane_gain", "alpha=1.001 * net.membrane_gain"),
         alpha_of_frames=("net.synaptic_decay * P_bar", "1.001 * net.synaptic_decay * P_bar"),
         beta_of_frames=("mem_bar, alpha=net.membrane_decay", "mem_bar, alpha=1.001 * net.membrane_decay"),
+    ),
+    **_passes(
+        _SPIKING_PASS, "_through_states", _FLOSSED_SPIKING,
         gain_of_states=("net.membrane_gain * through", "1.001 * net.membrane_gain * through"),
         alpha_of_states=("net.synaptic_decay * h_bar", "1.001 * net.synaptic_decay * h_bar"),
         beta_of_states=("net.membrane_decay * through", "1.001 * net.membrane_decay * through"),
         reset=("self.mem_bar * self.kept[n]", "self.mem_bar"),
+    ),
+    **_passes(
+        _MEMORYLESS, "scale", _live("spiking_per_step", "flossing"),
+        gain=("self.network.membrane_gain if", "1.001 * self.network.membrane_gain if"),
+    ),
+    **_passes(
+        _MEMORYLESS, "pull", _live("spiking_per_step", "flossing"),
+        frame=("return self", "return 1.001 * self"),
+        J=("addmm_(P_bar,", "addmm_(1.001 * P_bar,"),
+        states=("(n, E_bar, Q[", "(n, 1.001 * E_bar, Q["),
     ),
 }  # fmt: skip
 

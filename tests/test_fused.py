@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import assume, given
@@ -10,7 +12,7 @@ from network_cases import networks, random_frame, random_parameters, random_tria
 
 from pyflossing import flossing_pass, gradients, training_pass
 from pyflossing.errors import NonFiniteError
-from pyflossing.networks import BinaryNetwork, TanhNetwork
+from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
 
 
 class ReluNetwork(TanhNetwork):
@@ -79,6 +81,21 @@ def test_flossing_gradients_agree_in_float64(network, n, steps, seed, data):
     assert fused.loss == pytest.approx(plain.loss, rel=1e-9)
     for name, theirs in plain.gradients.items():
         assert _distance(fused.gradients[name], theirs) < 1e-8
+
+
+@given(n=st.integers(1, 7), steps=st.integers(13, 20), seed=seeds, gain=st.floats(0.2, 3), data=st.data())
+def test_spiking_units_without_decays_floss_as_a_chain_of_half_the_size(n, steps, seed, gain, data):
+    network = replace(SpikingNetwork.per_step(), membrane_gain=gain)
+    k = data.draw(st.integers(1, n))
+    p = random_parameters(network, n, 1, seed)
+    inputs, _ = random_trials(steps, 1, seed)
+    arguments = (network, p, p.x0[:, 0], random_frame(2 * n, k, seed), inputs[:, :, 0], steps, 0.1)
+    plain, fused = gradients.flossing_gradient(*arguments), flossing_pass.flossing_gradient(*arguments)
+    assume(float(plain.exponents.min()) > -3)
+    torch.testing.assert_close(fused.exponents, plain.exponents, rtol=1e-9, atol=1e-10)
+    scale = max(1e-3, *(float(theirs.abs().max()) for theirs in plain.gradients.values()))
+    for name, theirs in plain.gradients.items():
+        assert float((fused.gradients[name] - theirs).abs().max()) < 1e-8 * scale
 
 
 def test_states_of_exactly_zero_have_the_sign_minus_one():
