@@ -61,16 +61,16 @@ def lyapunov_spectrum(
         frame: the orthonormal directions to start with: a seed of Julia's stream, a ``torch.Generator``, or the
             directions themselves, (n, k) or (B, n, k).
         batched: whether tensors of the state have a leading dimension of examples; without it results lack B.
-        method: "forward" (forward-mode AD), "double_backward" (for an ``autograd.Function`` with a backward only), or
-            "auto": the first that works.
+        method: how directions are pushed: "double_backward" (works for an ``autograd.Function`` with a backward only),
+            "forward" (forward-mode AD), or "auto": the first of these that works.
         jacobian_action: ``action(state, x, next_state, V)``, D V written by hand, with V and the result (B, n, k), rows
             in the order of the state's tensors, each flattened. Replaces ``method``.
         differentiable: whether exponents carry gradients, through QR, directions and trajectory.
         truncate: cut these gradients at the first QR at least so many steps after the start or the last cut.
 
     Raises:
-        ValueError: an argument out of range; a step that cannot be differentiated, changes its state in place, mixes the
-            examples of a batch, or changes structure, shape or type of its state.
+        ValueError: an argument out of range; a step that cannot be differentiated, changes its state in place, mixes
+            the examples of a batch, or changes structure, shape or type of its state.
         NonFiniteError: a state or direction that is not finite, naming the step (from 1).
     """
     problem = Problem.of(step, state, inputs, k, n_steps=n_steps, transient=transient, qr_every=qr_every,

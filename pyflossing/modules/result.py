@@ -94,6 +94,6 @@ class LyapunovSpectrum:
         batch = f"{self.exponents.shape[0]} examples, " if self.exponents.dim() > 1 else ""
         largest = torch.amax(self.exponents.detach()).item()
         return (
-            f"<LyapunovSpectrum: {batch}{s.n_exponents} of {s.n_states} exponents from {s.n_steps - s.transient} steps, "
-            f"largest {largest:.4g}, {s.method}>"
+            f"<LyapunovSpectrum: {batch}{s.n_exponents} of {s.n_states} exponents from "
+            f"{s.n_steps - s.transient} steps, largest {largest:.4g}, {s.method}>"
         )

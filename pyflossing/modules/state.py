@@ -106,7 +106,7 @@ class StateLayout:
     def unflatten(self, flat: Tensor) -> State:
         """The state of a flat tensor (*batch, n), as views."""
         sizes = [math.prod(shape) for shape in self.shapes]
-        parts = flat.split(sizes, dim=-1) if len(sizes) > 1 else (flat,)
+        parts = torch.split_with_sizes(flat, sizes, dim=-1) if len(sizes) > 1 else (flat,)
         tensors = iter([part.reshape(self.batch + s) for part, s in zip(parts, self.shapes, strict=True)])
         return _map(self.template, lambda _: next(tensors))
 
@@ -127,8 +127,8 @@ def leaves_of(tree: State, name: str = "state") -> Iterator[tuple[str, Tensor]]:
             yield from leaves_of(part, f"{name}[{i}]")
     else:
         raise ValueError(
-            f"{name} = {tree!r} is not allowed: it must be a tensor, or a tuple, list or dict of tensors; what does not "
-            "change from step to step belongs into the step itself, and what changes by itself into the inputs"
+            f"{name} = {tree!r} is not allowed: it must be a tensor, or a tuple, list or dict of tensors; what does "
+            "not change from step to step belongs into the step itself, and what changes by itself into the inputs"
         )
 
 
@@ -171,14 +171,14 @@ def _matching(tree: State, template: Any, name: str, whose: str) -> Iterator[Ten
         yield tree
     else:
         raise ValueError(
-            f"{whose} {name} has type {type(tree).__name__}, where the state had a tensor: a step returns the new state "
-            "alone, without outputs"
+            f"{whose} {name} has type {type(tree).__name__}, where the state had a tensor: a step returns the new "
+            "state alone, without outputs"
         )
 
 
 def _require_floating(name: str, leaf: Tensor) -> None:
     if not leaf.is_floating_point():
         raise ValueError(
-            f"{name} has type {leaf.dtype}, in which there are no tangents: convert it to a floating type; counters and "
-            "masks belong into the inputs"
+            f"{name} has type {leaf.dtype}, in which there are no tangents: convert it to a floating type; counters "
+            "and masks belong into the inputs"
         )

@@ -21,12 +21,14 @@ def standard_error(series: Tensor) -> Tensor:
     n = series.shape[0]
     if n < 2:
         return torch.full(series.shape[1:], torch.nan, dtype=series.dtype, device=series.device)
-    errors, lengths, means = [], [], series
+    errors: list[Tensor] = []
+    lengths: list[int] = []
+    means = series
     while not errors or means.shape[0] >= _FEWEST_GROUPS:
         errors.append(means.std(dim=0) / means.shape[0] ** 0.5)
         lengths.append(2 ** len(lengths))
         even = means.shape[0] // 2 * 2
-        means = means[:even].unflatten(0, (even // 2, 2)).mean(dim=1)
+        means = means[:even].reshape(even // 2, 2, *series.shape[1:]).mean(dim=1)
     found = torch.stack(errors)
     length = torch.tensor(lengths, dtype=series.dtype, device=series.device).reshape(-1, *[1] * (series.dim() - 1))
     ratio = torch.where(found[0] > 0, found / found[0], 1.0)

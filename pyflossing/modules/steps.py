@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pyflossing.modules.state import State, StateLayout, convert, input_at, leaves_of
+from pyflossing.modules.state import State, StateLayout, convert, leaves_of
 from pyflossing.networks import Network
 
 Step = Callable[[State, Any], State]
@@ -40,7 +40,7 @@ def as_step(step: Any, dtype: torch.dtype | None = None) -> Step:
     call = _in_type(step, dtype) if isinstance(step, nn.Module) else step
     if isinstance(step, nn.RNNCellBase):
         return lambda state, x: call(x, state)
-    return lambda state, x: call(state, x)
+    return call
 
 
 def _in_type(module: nn.Module, dtype: torch.dtype | None) -> Callable[..., Any]:
@@ -119,12 +119,9 @@ def require_inputs(inputs: Any, n_steps: int | None) -> int:
     for name, tensor in series:
         if tensor.dim() == 0 or tensor.shape[0] != length:
             raise ValueError(
-                f"{name} has shape {tuple(tensor.shape)}, but {series[0][0]} has {length} steps: the first dimension of "
-                "every tensor is time"
+                f"{name} has shape {tuple(tensor.shape)}, but {series[0][0]} has {length} steps: the first dimension "
+                "of every tensor is time"
             )
     if n_steps is not None and n_steps > length:
         raise ValueError(f"n_steps = {n_steps} is not allowed: the inputs have {length} steps")
     return length if n_steps is None else n_steps
-
-
-__all__ = ["JacobianAction", "Step", "as_step", "input_at", "network_step", "require_inputs", "require_out_of_place"]

@@ -1,4 +1,4 @@
-"""Pushing directions through one step: forward mode, double backward, or a Jacobian action that is given.
+"""Pushing directions through one step: double backward, forward mode, or a Jacobian action that is given.
 
 All work on flat states (*batch, n) and directions (*batch, n, k), and return the next state with the pushed directions.
 """
@@ -22,7 +22,10 @@ Push = Callable[[Tensor, Any, Tensor], tuple[Tensor, Tensor]]
 
 _ADVICE = (
     ("setup_context", "it calls an autograd.Function that has no forward mode"),
-    ("once_differentiable", "remove @once_differentiable from the autograd.Function, so that its backward has a gradient"),
+    (
+        "once_differentiable",
+        "remove @once_differentiable from the autograd.Function, so that its backward has a gradient",
+    ),
     ("not possible because there exists a Tensor", "write it out of place: h = h * m, not h.mul_(m)"),
     ("in-place", "write it out of place: h = h * m, not h.mul_(m)"),
     ("inplace", "write it out of place: h = h * m, not h.mul_(m)"),
@@ -39,11 +42,12 @@ def forward_mode(step: Step, layout: StateLayout) -> Push:
 
     def push(state: Tensor, x: Any, V: Tensor) -> tuple[Tensor, Tensor]:
         def along(v: Tensor) -> tuple[Tensor, Tensor]:
-            following, tangent = torch.func.jvp(lambda s: function(s, x), (state,), (v,))
-            return following, tangent
+            pair: Any = torch.func.jvp(lambda s: function(s, x), (state,), (v,))
+            return pair[0], pair[1]
 
         # noise that a step draws is the same for all directions, or it would be no derivative
-        following, pushed = torch.vmap(along, in_dims=-1, out_dims=(0, -1), randomness="same")(V)
+        last = V.dim() - 1
+        following, pushed = torch.vmap(along, in_dims=last, out_dims=(0, last), randomness="same")(V)
         return following[0], pushed
 
     return push
@@ -81,7 +85,10 @@ def double_backward(step: Step, layout: StateLayout, *, vectorised: bool = True)
                 )
             else:
                 pushed = torch.stack(
-                    [torch.autograd.grad(vjp, cotangent, v, create_graph=keep, retain_graph=True)[0] for v in directions]
+                    [
+                        torch.autograd.grad(vjp, cotangent, v, create_graph=keep, retain_graph=True)[0]
+                        for v in directions
+                    ]
                 )
         if not keep:
             following, pushed = following.detach(), pushed.detach()
@@ -98,7 +105,9 @@ def given_action(step: Step, layout: StateLayout, action: JacobianAction) -> Pus
         following = function(state, x)
         pushed = action(layout.unflatten(state), x, layout.unflatten(following), V)
         if not isinstance(pushed, Tensor) or pushed.shape != V.shape or pushed.dtype != V.dtype:
-            found = f"shape {tuple(pushed.shape)} and type {pushed.dtype}" if isinstance(pushed, Tensor) else type(pushed)
+            found = (
+                f"shape {tuple(pushed.shape)} and type {pushed.dtype}" if isinstance(pushed, Tensor) else type(pushed)
+            )
             raise ValueError(
                 f"jacobian_action returned {found}: it must return the pushed directions, with V's own shape "
                 f"{tuple(V.shape)} and type {V.dtype}"
@@ -109,17 +118,21 @@ def given_action(step: Step, layout: StateLayout, action: JacobianAction) -> Pus
 
 
 def choose(step: Step, layout: StateLayout, method: Method, state: Tensor, x: Any, V: Tensor) -> tuple[str, Push]:
-    """The first way that works for this step, and its name: forward mode, then double backward.
+    """The first way that works for this step, and its name: double backward, then forward mode.
+
+    Double backward comes first because it was as fast or up to three times faster wherever we measured
+    (docs/modules.md), and because it sees every surrogate gradient, also one that is a hook on a tensor, which forward
+    mode passes by.
 
     Raises:
         ValueError: none works; with the reasons, and what to do.
     """
     ways: list[tuple[str, Push]] = []
-    if method in ("auto", "forward"):
-        ways.append(("forward", forward_mode(step, layout)))
     if method in ("auto", "double_backward"):
         ways.append(("double_backward", double_backward(step, layout)))
         ways.append(("double_backward", double_backward(step, layout, vectorised=False)))
+    if method in ("auto", "forward"):
+        ways.append(("forward", forward_mode(step, layout)))
     reasons: dict[str, str] = {}
     for name, push in ways:
         try:
