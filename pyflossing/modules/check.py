@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyflossing._arguments import require_integer
 from pyflossing.modules.frame import starting_frame
-from pyflossing.modules.state import State, StateLayout, convert
+from pyflossing.modules.state import State, StateLayout, convert, inputs_in
 from pyflossing.modules.steps import JacobianAction, Step, as_step, require_out_of_place
 from pyflossing.modules.tangent import Push, double_backward, explain, forward_mode, given_action
 
@@ -74,8 +74,7 @@ def check_jacobian(
     layout = StateLayout.of(state, batched=batched, dtype=dtype)
     k = min(layout.n_states, 8) if k is None else require_integer("k", k, 1, layout.n_states)
     flat = layout.flatten(convert(state, lambda t: t.to(layout.dtype)), "state:").detach()
-    if dtype is not None and x is not None:
-        x = convert(x, lambda t: t.to(dtype) if t.is_floating_point() else t)
+    x = inputs_in(x, dtype)
     function = as_step(step, dtype)
     require_out_of_place(function, layout, flat, x)
     frame, _ = starting_frame(seed, layout, k, flat.device)

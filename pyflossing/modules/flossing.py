@@ -83,7 +83,9 @@ def floss(
         raise ValueError("differentiable is not allowed here: flossing always differentiates")
     if clip_norm is not None and require_finite("clip_norm", clip_norm) <= 0:
         raise ValueError(f"clip_norm = {clip_norm!r} is not allowed: it must be a number > 0, or None")
-    exponents, losses, norms = [], [], []
+    exponents: list[Tensor] = []
+    losses: list[Tensor] = []
+    norms: list[Tensor] = []
     for epoch in range(1, n_epochs + 1):
         problem = Problem.of(step, *sample(epoch), k, **settings)
         settings |= {} if "jacobian_action" in settings else {"method": problem.settings.method}

@@ -18,7 +18,7 @@ from pyflossing._arguments import require_choice, require_finite, require_intege
 from pyflossing.errors import NonFiniteError
 from pyflossing.modules.frame import Frame, starting_frame
 from pyflossing.modules.result import LyapunovSpectrum, SpectrumSettings
-from pyflossing.modules.state import State, StateLayout, convert, input_at
+from pyflossing.modules.state import State, StateLayout, convert, input_at, inputs_in
 from pyflossing.modules.steps import JacobianAction, as_step, require_inputs, require_out_of_place
 from pyflossing.modules.tangent import METHODS, Method, Push, choose, given_action
 from pyflossing.spectrum import require_counted_steps, transient_steps
@@ -142,9 +142,9 @@ class Problem:
         flat = layout.flatten(convert(state, lambda t: t.to(layout.dtype)), "state:").detach()
         if not bool(flat.isfinite().all()):
             raise ValueError("state is not allowed: it must be finite")
-        series = inputs if dtype is None else convert(inputs, lambda t: t.to(dtype) if t.is_floating_point() else t)
+        series = inputs_in(inputs, dtype)
         directions, words = starting_frame(frame, layout, k, flat.device)
-        function, x = as_step(step, dtype), input_at(series, 0) if inputs is not None else None
+        function, x = as_step(step, dtype), input_at(series, 0)
         require_out_of_place(function, layout, flat, x)
         probe = _probe(layout, directions)
         if jacobian_action is not None:

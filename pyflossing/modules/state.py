@@ -137,6 +137,13 @@ def convert(tree: State, function: Callable[[Tensor], Tensor]) -> State:
     return _map(tree, function)
 
 
+def inputs_in(inputs: Any, dtype: torch.dtype | None) -> Any:
+    """Inputs with floating tensors converted to ``dtype``; as they are without inputs or type."""
+    if inputs is None or dtype is None:
+        return inputs
+    return _map(inputs, lambda t: t.to(dtype) if t.is_floating_point() else t)
+
+
 def input_at(inputs: Any, step: int) -> Any:
     """The input of one step (from 0): entry ``step`` of every tensor, None without inputs."""
     return None if inputs is None else _map(inputs, lambda series: series[step])

@@ -46,9 +46,9 @@ def forward_mode(step: Step, layout: StateLayout) -> Push:
             return pair[0], pair[1]
 
         # noise that a step draws is the same for all directions, or it would be no derivative
-        last = V.dim() - 1
-        following, pushed = torch.vmap(along, in_dims=last, out_dims=(0, last), randomness="same")(V)
-        return following[0], pushed
+        # both along the first dimension: torch fails to expand a tangent that does not vary along another one
+        following, pushed = torch.vmap(along, in_dims=V.dim() - 1, randomness="same")(V)
+        return following[0], pushed.movedim(0, -1)
 
     return push
 
