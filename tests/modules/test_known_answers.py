@@ -64,9 +64,9 @@ def test_complex_eigenvalues_count_with_their_modulus():
     turn = torch.tensor([[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]], dtype=torch.float64)
     shear = torch.tensor([[1.0, 0.5], [0.0, 2.0]], dtype=torch.float64)
     matrix = 0.8 * torch.linalg.inv(shear) @ turn @ shear
-    found = lyapunov_spectrum(lambda x, _: x @ matrix.T, normal(2, 2), n_steps=4000)
+    found = lyapunov_spectrum(lambda x, _: x @ matrix.T, normal(2, 2), n_steps=1000)
     # the logarithms oscillate with the angle, so the mean is off by their size over the number of steps
-    torch.testing.assert_close(found.exponents, torch.full((2, 2), math.log(0.8)).double(), rtol=0, atol=1e-3)
+    torch.testing.assert_close(found.exponents, torch.full((2, 2), math.log(0.8)).double(), rtol=0, atol=4e-3)
 
 
 def test_henon_map():
@@ -87,17 +87,19 @@ def test_henon_map():
 
 
 def test_lorenz_flow_with_the_state_as_a_tuple():
-    start = tuple(10 * part for part in normal(3, 48))
-    found = lyapunov_spectrum(
-        lorenz(0.02), start, n_steps=3000, transient=500, qr_every=5, time_step=0.02, dtype=torch.float64
-    )
-    mean, error = found.exponents.mean(dim=0), found.exponents.std(dim=0) / 48**0.5
+    step = lorenz(0.02)
+    state = tuple(10 * part for part in normal(3, 64))
+    for _ in range(2000):  # trajectories linger near the unstable fixed points before they reach the attractor
+        state = step(state, None)
+    found = lyapunov_spectrum(step, state, n_steps=2000, transient=250, qr_every=5, time_step=0.02)
     expected = torch.tensor([0.906, 0, -14.57], dtype=torch.float64)
-    # the step of 0.02 moves the exponents by less than 0.005; trajectories of 50 time units end anywhere in the cycle
+    # over 35 time units every example lies within its error bars, which the oscillation makes wide
+    assert_within_error_bars(found, expected.tolist(), 0.3)
+    # and all together, to which the step of 0.02 adds less than 0.005
+    mean, error = found.exponents.mean(dim=0), found.exponents.std(dim=0) / 64**0.5
     assert bool(((mean - expected).abs() < 4 * error + 0.005).all()), (mean, error)
     assert bool((error < 0.02).all())
-    assert_within_error_bars(found, [0.906, 0.0, -14.57], 0.2)
-    assert bool(((found.kaplan_yorke_dimension() - 2.062).abs() < 0.03).all())
+    assert abs(found.kaplan_yorke_dimension().mean() - 2.062) < 0.01
 
 
 def test_orthogonal_recurrences_have_zeros():

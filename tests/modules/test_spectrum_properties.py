@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -32,7 +32,7 @@ class Pair(nn.Module):
 
     def forward(self, state, inputs):
         x, clock = inputs
-        fast = torch.tanh(state["fast"] @ self.fast + state["slow"] @ self.down + x)
+        fast = state["fast"] / 2 + torch.tanh(state["fast"] @ self.fast + state["slow"] @ self.down + x) / 2
         slow = 0.9 * state["slow"] + 0.1 * torch.tanh(state["slow"] @ self.slow + fast @ self.up)
         return {"slow": torch.where(clock % 4 == 0, slow, state["slow"]), "fast": fast}
 
@@ -78,6 +78,7 @@ def test_sum_of_all_exponents_is_the_mean_log_determinant_however_rarely_qr_runs
         after = step({"fast": flat[:n], "slow": flat[n:]}, (x, tick))
         return torch.cat([after["fast"], after["slow"]])
 
+    assume(bool((found.logs > -12).all()))  # what else is left of a direction is rounding
     for b in range(3):
         flat, total = torch.cat([state["fast"][b], state["slow"][b]]), 0.0
         for t in range(60):
@@ -99,15 +100,16 @@ def test_qr_every_changes_no_exponent(seed, every):
 
 
 def test_after_the_transient_the_frame_does_not_matter():
-    step, state, inputs = case(3, 5, n_steps=600)
+    step, state, inputs = case(3, 7, n_steps=600)
     start = torch.linalg.qr(torch.randn(3, 6, 2, generator=torch.Generator().manual_seed(9), dtype=torch.float64)).Q
-    found = [
-        lyapunov_spectrum(step, state, inputs, 2, transient=400, frame=frame).exponents
-        for frame in (1, 77, torch.Generator().manual_seed(1), start)
-    ]
-    for other in found[1:]:
-        torch.testing.assert_close(other, found[0], rtol=0, atol=1e-3)  # what the gap leaves after 400 steps
-        assert not torch.equal(other, found[0])
+
+    def spread(transient):
+        frames = (1, 77, torch.Generator().manual_seed(1), start)
+        found = [lyapunov_spectrum(step, state, inputs, 2, transient=transient, frame=f).exponents for f in frames]
+        return torch.stack(found).std(dim=0).max()
+
+    assert spread(0) > 1e-4
+    assert spread(400) < 1e-5
 
 
 def test_a_run_can_be_continued():
