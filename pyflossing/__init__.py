@@ -1,7 +1,8 @@
 """pyflossing: (surrogate) gradient flossing in Python, number for number the Julia original.
 
 ``trainSRNNflossing``, ``trainRNNflossing`` and ``generateInputOutput`` keep the original's names and argument orders;
-``train(TrainingConfig(...))`` is the typed API beside them.
+``train(TrainingConfig(...))`` is the typed API beside them. ``lyapunov_spectrum`` and ``floss`` do the same for
+anybody's own torch module.
 """
 
 from importlib import import_module
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
     )
     from pyflossing.errors import NonFiniteError
     from pyflossing.legacy import trainRNNflossing, trainSRNNflossing
+    from pyflossing.modules.check import check_jacobian
+    from pyflossing.modules.flossing import floss
+    from pyflossing.modules.lyapunov import lyapunov_spectrum
+    from pyflossing.modules.result import LyapunovSpectrum
     from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
     from pyflossing.results import TrainingResult
+    from pyflossing.spectrum import flossing_loss
     from pyflossing.surrogates import Surrogate
     from pyflossing.training import train
 
@@ -38,6 +44,7 @@ __all__ = [
     "DelayedXOR",
     "Flossing",
     "FlossingSchedule",
+    "LyapunovSpectrum",
     "NonFiniteError",
     "Seeds",
     "SpikingNetwork",
@@ -49,8 +56,12 @@ __all__ = [
     "Trials",
     "WeightDistribution",
     "Weights",
+    "check_jacobian",
+    "floss",
+    "flossing_loss",
     "generateInputOutput",
     "initial_weights",
+    "lyapunov_spectrum",
     "train",
     "trainRNNflossing",
     "trainSRNNflossing",
@@ -63,6 +74,7 @@ _HOME = {
     "BinaryNetwork": "networks",
     "Flossing": "config",
     "FlossingSchedule": "config",
+    "LyapunovSpectrum": "modules.result",
     "NonFiniteError": "errors",
     "Seeds": "config",
     "SpikingNetwork": "networks",
@@ -71,6 +83,10 @@ _HOME = {
     "TrainingConfig": "config",
     "TrainingResult": "results",
     "Trials": "config",
+    "check_jacobian": "modules.check",
+    "floss": "modules.flossing",
+    "flossing_loss": "spectrum",
+    "lyapunov_spectrum": "modules.lyapunov",
     "train": "training",
     "trainRNNflossing": "legacy",
     "trainSRNNflossing": "legacy",

@@ -7,15 +7,22 @@ orthonormal frame is pushed by the (surrogate) Jacobian and reorthonormalised by
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pyflossing._arguments import require_integer
+from pyflossing._arguments import require_choice, require_integer
 from pyflossing.julia_random import MersenneTwister
 from pyflossing.networks import Network
+
+if TYPE_CHECKING:
+    from pyflossing.modules.result import LyapunovSpectrum
+
+Side = Literal["both", "expanding", "contracting"]
+SIDES = ("both", "expanding", "contracting")
+"""Which exponents the loss of flossing moves: all, those above the target, those below it."""
 
 
 def transient_steps(n_steps: int) -> int:
@@ -91,6 +98,22 @@ def spectrum(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor, n
     return logarithms(network, J, x, Q, drive, n_steps)[transient_steps(n_steps) :].mean(dim=0)
 
 
-def flossing_loss(exponents: Tensor, target: float) -> Tensor:
-    """Mean squared distance of the exponents (1/step) from ``target``, in 1/step^2."""
-    return ((exponents - target) ** 2).mean()
+def flossing_loss(exponents: Tensor | LyapunovSpectrum, target: float | Tensor = 0.0, side: Side = "both") -> Tensor:
+    """Mean squared distance of the exponents (1/step) from ``target``, in 1/step^2.
+
+    Args:
+        exponents: any shape, such as (k,) or (B, k); or a spectrum, whose exponents are taken.
+        target: 1/step, one for all or one each.
+        side: "both", the published loss; or, ours, only the distance of the exponents above the target ("expanding") or
+            below it ("contracting"), where the others count as zeros in the same mean.
+
+    Raises:
+        ValueError: another side.
+    """
+    require_choice("side", side, SIDES)
+    difference = (exponents if isinstance(exponents, Tensor) else exponents.exponents) - target
+    if side == "expanding":
+        difference = torch.relu(difference)
+    elif side == "contracting":
+        difference = torch.relu(-difference)
+    return (difference**2).mean()

@@ -1,0 +1,184 @@
+"""An episode of flossing on anybody's own parameters, with their optimiser."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from pyflossing._arguments import require_choice, require_finite, require_integer
+from pyflossing.errors import NonFiniteError
+from pyflossing.modules.lyapunov import Problem
+from pyflossing.modules.result import LyapunovSpectrum
+from pyflossing.modules.state import State
+from pyflossing.spectrum import SIDES, Side, flossing_loss
+
+Sample = Callable[[int], tuple[State, Any]]
+"""State and inputs (time first, or None) for one epoch, counted from 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class FlossingHistory:
+    """What an episode of n flossing epochs saw, always before the update.
+
+    Attributes:
+        exponents: (n, B, k), 1/step (1/time with a time_step), Float64; (n, k) for a single example.
+        loss: (n,), their mean squared distance from the target.
+        gradient_norm: (n,), Euclidean, over all parameters, before clipping.
+        last: the last epoch's spectrum, with its error bars.
+    """
+
+    exponents: Tensor
+    loss: Tensor
+    gradient_norm: Tensor
+    last: LyapunovSpectrum
+
+
+def floss(
+    step: Any,
+    parameters: Iterable[Tensor],
+    optimiser: Optimizer,
+    sample: Sample,
+    n_epochs: int,
+    k: int | None = None,
+    *,
+    target: float | Tensor = 0.0,
+    side: Side = "both",
+    clip_norm: float | None = None,
+    callback: Callable[[int, LyapunovSpectrum], None] | None = None,
+    **settings: Any,
+) -> FlossingHistory:
+    """Move the leading k exponents towards the target by gradient descent on :func:`flossing_loss`.
+
+    To be called before training, or between its epochs. Gradients that the optimiser's parameters held are cleared, at
+    the start and at the end, and parameters other than ``parameters`` are left alone.
+
+    Args:
+        step: as in :func:`lyapunov_spectrum`.
+        parameters: what may change; the optimiser must hold them, and may hold more.
+        optimiser: the caller's own. Not LBFGS, which evaluates several times per step.
+        sample: gives state and inputs for an epoch (from 1); both without gradients.
+        n_epochs: updates to make.
+        k: number of exponents; all by default.
+        target, side: as in :func:`flossing_loss`.
+        clip_norm: largest Euclidean norm of the whole gradient; None for no clipping, as in the original.
+        callback: called in every epoch, before the update, with its number and its spectrum.
+        **settings: further arguments of :func:`lyapunov_spectrum`. With ``truncate`` each epoch runs twice, once for
+            the exponents and once, stretch by stretch, for the gradients, so that memory holds the graph of one stretch
+            only; a step that draws noise of its own must then get it with the inputs instead.
+
+    Raises:
+        ValueError: as :func:`lyapunov_spectrum`; or an argument out of range, or a parameter without influence.
+        NonFiniteError: a state, direction, exponent or gradient is not finite; the parameters are as before the update.
+    """
+    chosen = _checked(parameters, optimiser)
+    require_choice("side", side, SIDES)
+    require_integer("n_epochs", n_epochs, minimum=1)
+    if "differentiable" in settings:
+        raise ValueError("differentiable is not allowed here: flossing always differentiates")
+    if clip_norm is not None and require_finite("clip_norm", clip_norm) <= 0:
+        raise ValueError(f"clip_norm = {clip_norm!r} is not allowed: it must be a number > 0, or None")
+    exponents: list[Tensor] = []
+    losses: list[Tensor] = []
+    norms: list[Tensor] = []
+    for epoch in range(1, n_epochs + 1):
+        problem = Problem.of(step, *sample(epoch), k, **settings)
+        settings |= {} if "jacobian_action" in settings else {"method": problem.settings.method}
+        if exponents and exponents[0].shape != (*problem.layout.batch, problem.settings.n_exponents):
+            raise ValueError(f"sample({epoch}) gives another batch size or state size than sample(1): keep it the same")
+        optimiser.zero_grad(set_to_none=True)
+        try:
+            spectrum, loss, gradients = _gradients(problem, chosen, target, side)
+        except NonFiniteError as error:
+            raise NonFiniteError(
+                error.message, quantity=error.quantity, step=error.step, flossing_epoch=epoch
+            ) from None
+        if callback is not None:
+            callback(epoch, spectrum)
+        norm = torch.stack([torch.linalg.vector_norm(g.double()) for g in gradients]).norm()
+        if not bool(norm.isfinite()):
+            raise NonFiniteError(
+                "the gradient is not finite: exponents that coincide or directions that collapse have none; take fewer "
+                "exponents, or truncate",
+                quantity="gradient",
+                flossing_epoch=epoch,
+            )
+        factor = 1.0 if clip_norm is None else min(1.0, clip_norm / max(float(norm), 1e-300))
+        for parameter, gradient in zip(chosen, gradients, strict=True):
+            parameter.grad = gradient * factor
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        exponents.append(spectrum.exponents)
+        losses.append(loss)
+        norms.append(norm)
+    return FlossingHistory(torch.stack(exponents), torch.stack(losses), torch.stack(norms), spectrum)
+
+
+def _gradients(
+    problem: Problem, parameters: list[Tensor], target: float | Tensor, side: Side
+) -> tuple[LyapunovSpectrum, Tensor, list[Tensor]]:
+    """Spectrum, loss, and the gradient of every parameter."""
+    stretches = list(problem.stretches())
+    starts, logs = [], []
+    state, frame = problem.state, problem.frame
+    whole = len(stretches) == 1  # then the graph of the first run serves
+    for stretch in stretches:
+        starts.append((state, frame))
+        with torch.set_grad_enabled(whole):
+            state, frame, found = problem.advance(state, frame, stretch)
+        logs.append(found)
+    everything = torch.stack([log for found in logs for log in found])
+    spectrum = problem.result(everything.detach(), state, frame)
+    exponents = spectrum.exponents.clone().requires_grad_()
+    loss = flossing_loss(exponents, target, side)
+    if not math.isfinite(float(loss)):
+        raise NonFiniteError(
+            "an exponent is -inf because its direction collapsed to zero length: take fewer exponents",
+            quantity="exponent",
+        )
+    (weight,) = torch.autograd.grad(loss, exponents)
+    weight = weight / ((problem.settings.n_steps - problem.settings.transient) * problem.settings.time_step)
+    total: list[Tensor | None] = [None] * len(parameters)
+    for start, stretch, seen in zip(starts, stretches, logs, strict=True):
+        if not seen:
+            continue  # the transient counts for nothing
+        found = seen if whole else problem.advance(*start, stretch)[2]
+        inner = (torch.stack(found) * weight).sum()
+        parts = torch.autograd.grad(inner, parameters, allow_unused=True) if inner.requires_grad else ()
+        total = [_sum(a, b) for a, b in zip(total, parts, strict=True)] if parts else total
+    missing = [i for i, gradient in enumerate(total) if gradient is None]
+    if len(missing) == len(parameters):
+        raise ValueError("parameters have no influence on the exponents: does the step use these very tensors?")
+    return (
+        spectrum,
+        loss.detach(),
+        [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, total, strict=True)],
+    )
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
+
+
+def _checked(parameters: Iterable[Tensor], optimiser: Optimizer) -> list[Tensor]:
+    if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
+        raise ValueError("parameters is not allowed: it must be a list of tensors, such as module.parameters()")
+    chosen = list(parameters)
+    if not chosen:
+        raise ValueError("parameters = [] is not allowed: it must hold at least one tensor")
+    if isinstance(optimiser, torch.optim.LBFGS):
+        raise ValueError("optimiser = LBFGS is not allowed: it must make one update per gradient, as Adam and SGD do")
+    held = {id(p) for group in optimiser.param_groups for p in group["params"]}
+    for i, parameter in enumerate(chosen):
+        if not parameter.requires_grad:
+            raise ValueError(f"parameters[{i}] does not require a gradient: set requires_grad")
+        if id(parameter) not in held:
+            raise ValueError(f"parameters[{i}] is not held by the optimiser, which could not change it")
+    return chosen

@@ -1,0 +1,160 @@
+"""Pushing directions through one step: double backward, forward mode, or a Jacobian action that is given.
+
+All work on flat states (*batch, n) and directions (*batch, n, k), and return the next state with the pushed directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from pyflossing.modules.state import StateLayout
+from pyflossing.modules.steps import JacobianAction, Step
+
+Method = Literal["auto", "forward", "double_backward"]
+METHODS = ("auto", "forward", "double_backward")
+
+Push = Callable[[Tensor, Any, Tensor], tuple[Tensor, Tensor]]
+"""(state, input, directions) -> (next state, pushed directions)."""
+
+_ADVICE = (
+    ("setup_context", "it calls an autograd.Function that has no forward mode"),
+    (
+        "once_differentiable",
+        "remove @once_differentiable from the autograd.Function, so that its backward has a gradient",
+    ),
+    ("not possible because there exists a Tensor", "write it out of place: h = h * m, not h.mul_(m)"),
+    ("in-place", "write it out of place: h = h * m, not h.mul_(m)"),
+    ("inplace", "write it out of place: h = h * m, not h.mul_(m)"),
+    (".item()", "keep numbers in tensors: torch.where instead of `if`, and no .item()"),
+    ("data-dependent", "shapes may not depend on the data: use masks and torch.where"),
+    ("dynamic shape", "shapes may not depend on the data: use masks and torch.where"),
+    ("does not require grad", "the next state does not depend on the state by differentiable operations"),
+)
+
+
+def forward_mode(step: Step, layout: StateLayout) -> Push:
+    """Forward-mode JVPs of all k directions at once; the step itself is evaluated once."""
+    function = _on_flat(step, layout)
+
+    def push(state: Tensor, x: Any, V: Tensor) -> tuple[Tensor, Tensor]:
+        def along(v: Tensor) -> tuple[Tensor, Tensor]:
+            pair: Any = torch.func.jvp(lambda s: function(s, x), (state,), (v,))
+            return pair[0], pair[1]
+
+        # noise that a step draws is the same for all directions, or it would be no derivative
+        # both along the first dimension: torch fails to expand a tangent that does not vary along another one
+        following, pushed = torch.vmap(along, in_dims=V.dim() - 1, randomness="same")(V)
+        return following[0], pushed.movedim(0, -1)
+
+    return push
+
+
+def double_backward(step: Step, layout: StateLayout, *, vectorised: bool = True) -> Push:
+    """The double-backward trick: the VJP is linear in its cotangent, and its own VJP is the JVP.
+
+    For steps whose ``autograd.Function``s define a backward pass only, which is what most surrogate gradients do.
+    Source: Townsend, "A new trick for calculating Jacobian vector products", 2017.
+
+    Args:
+        step: the step.
+        layout: of its states.
+        vectorised: whether the k second passes run as one (a few operations cannot).
+    """
+    function = _on_flat(step, layout)
+
+    def push(state: Tensor, x: Any, V: Tensor) -> tuple[Tensor, Tensor]:
+        keep = torch.is_grad_enabled()
+        with torch.enable_grad():
+            # a view of its own, so that nothing else of a graph counts as the state
+            origin = state.view_as(state) if keep and state.requires_grad else state.detach().requires_grad_()
+            following = function(origin, x)
+            if not following.requires_grad:
+                raise RuntimeError("the next state does not require grad")
+            cotangent = torch.zeros_like(following, requires_grad=True)
+            (vjp,) = torch.autograd.grad(following, origin, cotangent, create_graph=True, allow_unused=True)
+            if vjp is None or not vjp.requires_grad:
+                raise RuntimeError("the next state does not require grad with respect to the state")
+            directions = V.movedim(-1, 0)
+            if vectorised:
+                (pushed,) = torch.autograd.grad(
+                    vjp, cotangent, directions, create_graph=keep, retain_graph=keep, is_grads_batched=True
+                )
+            else:
+                pushed = torch.stack(
+                    [
+                        torch.autograd.grad(vjp, cotangent, v, create_graph=keep, retain_graph=True)[0]
+                        for v in directions
+                    ]
+                )
+        if not keep:
+            following, pushed = following.detach(), pushed.detach()
+        return following, pushed.movedim(0, -1)
+
+    return push
+
+
+def given_action(step: Step, layout: StateLayout, action: JacobianAction) -> Push:
+    """A Jacobian action written by hand."""
+    function = _on_flat(step, layout)
+
+    def push(state: Tensor, x: Any, V: Tensor) -> tuple[Tensor, Tensor]:
+        following = function(state, x)
+        pushed = action(layout.unflatten(state), x, layout.unflatten(following), V)
+        if not isinstance(pushed, Tensor) or pushed.shape != V.shape or pushed.dtype != V.dtype:
+            found = (
+                f"shape {tuple(pushed.shape)} and type {pushed.dtype}" if isinstance(pushed, Tensor) else type(pushed)
+            )
+            raise ValueError(
+                f"jacobian_action returned {found}: it must return the pushed directions, with V's own shape "
+                f"{tuple(V.shape)} and type {V.dtype}"
+            )
+        return following, pushed
+
+    return push
+
+
+def choose(step: Step, layout: StateLayout, method: Method, state: Tensor, x: Any, V: Tensor) -> tuple[str, Push]:
+    """The first way that works for this step, and its name: double backward, then forward mode.
+
+    Double backward comes first because it was as fast or up to three times faster wherever we measured
+    (docs/modules.md), and because it sees every surrogate gradient, also one that is a hook on a tensor, which forward
+    mode passes by.
+
+    Raises:
+        ValueError: none works; with the reasons, and what to do.
+    """
+    ways: list[tuple[str, Push]] = []
+    if method in ("auto", "double_backward"):
+        ways.append(("double_backward", double_backward(step, layout)))
+        ways.append(("double_backward", double_backward(step, layout, vectorised=False)))
+    if method in ("auto", "forward"):
+        ways.append(("forward", forward_mode(step, layout)))
+    reasons: dict[str, str] = {}
+    for name, push in ways:
+        try:
+            push(state, x, V)
+        except (RuntimeError, NotImplementedError, TypeError, UserWarning) as error:
+            reasons[name] = explain(error)  # of two double backwards the plainer one's reason stays
+        else:
+            return name, push
+    told = "; ".join(f"{name.replace('_', ' ')}: {reason}" for name, reason in reasons.items())
+    raise ValueError(
+        f"the step cannot be differentiated with method = {method!r} ({told}). Write the step with differentiable "
+        "operations out of place, or give its derivative as jacobian_action(state, x, next_state, V)"
+    )
+
+
+def explain(error: BaseException) -> str:
+    """The first sentence of an error of torch, with what to do where that is known."""
+    words = " ".join(str(error).split())
+    advice = next((advice for sign, advice in _ADVICE if sign in words), "")
+    first = words.split(". ")[0][:200]
+    return f"{advice} [{first}]" if advice else first
+
+
+def _on_flat(step: Step, layout: StateLayout) -> Callable[[Tensor, Any], Tensor]:
+    return lambda flat, x: layout.flatten(step(layout.unflatten(flat), x))
