@@ -93,8 +93,11 @@ def test_lorenz_flow_with_the_state_as_a_tuple():
         state = step(state, None)
     found = lyapunov_spectrum(step, state, n_steps=2000, transient=250, qr_every=5, time_step=0.02)
     expected = torch.tensor([0.906, 0, -14.57], dtype=torch.float64)
-    # over 35 time units every example lies within its error bars, which the oscillation makes wide
-    assert_within_error_bars(found, expected.tolist(), 0.3)
+    # Over 35 time units the oscillation makes the error bars wide, and another machine's rounding draws other
+    # trajectories: so the share of the examples that lie within two standard errors is what must hold (95 % if normal).
+    assert bool((found.standard_error.median(dim=0).values < 0.3).all())
+    covered = ((found.exponents - expected).abs() < 2 * found.standard_error).double().mean(dim=0)
+    assert bool((covered > 0.8).all()), covered
     # and all together, to which the step of 0.02 adds less than 0.005
     mean, error = found.exponents.mean(dim=0), found.exponents.std(dim=0) / 64**0.5
     assert bool(((mean - expected).abs() < 4 * error + 0.005).all()), (mean, error)
