@@ -281,6 +281,52 @@ class Once(torch.autograd.Function):
         return g * ctx.saved_tensors[0].cos()
 
 
+class OnceWithForwardMode(Once):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x.sin()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(inputs[0])
+        ctx.save_for_forward(inputs[0])
+
+    @staticmethod
+    def jvp(ctx, v):
+        return v * ctx.saved_tensors[0].cos()
+
+
+class Slope(torch.autograd.Function):
+    """The backward pass of a sine, with a look at its numbers in the pass that is taken along many directions."""
+
+    @staticmethod
+    def forward(ctx, x, g):
+        ctx.save_for_backward(x)
+        return g * x.cos()
+
+    @staticmethod
+    def backward(ctx, g):
+        assert not bool(g.isnan().any())
+        return None, g * ctx.saved_tensors[0].cos()
+
+
+class LookingSine(Once):
+    @staticmethod
+    def backward(ctx, g):
+        return Slope.apply(ctx.saved_tensors[0], g)
+
+
+@pytest.mark.parametrize(("function", "method"), [(OnceWithForwardMode, "forward"), (LookingSine, "double_backward")])
+def test_another_way_is_taken_where_the_first_one_does_not_work(function, method):
+    weights = normal(N, N)
+    found = lyapunov_spectrum(lambda h, _: function.apply(h @ weights), normal(B, N), n_steps=20)
+    plain = lyapunov_spectrum(lambda h, _: torch.sin(h @ weights), normal(B, N), n_steps=20)
+    assert found.settings.method == method
+    torch.testing.assert_close(found.exponents, plain.exponents)
+
+
 def _mixing(h, _):
     return torch.tanh(h - h.mean(dim=0))
 
