@@ -1,7 +1,9 @@
 """Exponents and the gradient of the flossing loss by a reverse pass written out: one chain forward, one back.
 
 Only log |R_ii| enters the loss, so the adjoint of a QR decomposition takes one triangular solve and two products; the
-Jacobian is applied as a product with J and never formed. Agrees with :mod:`pyflossing.gradients` (a test shows it).
+Jacobian is applied as a product with J and never formed. Frames are kept transposed, (k, n), which is LAPACK's own
+order; the states are those of :mod:`pyflossing.trajectory_pass`, and J's gradient is one product after the loop.
+Agrees with :mod:`pyflossing.gradients` (a test shows it).
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ from torch import Tensor
 
 from pyflossing import gradients
 from pyflossing.gradients import FlossingGradient, require_finite_gradients, require_finite_logarithms
-from pyflossing.loss import Parameters, drive, trajectory
+from pyflossing.loss import Parameters
 from pyflossing.networks import BUILT_IN, BinaryNetwork, Network, SpikingNetwork, TanhNetwork
 from pyflossing.spectrum import transient_steps
-from pyflossing.surrogates import sign, spike
+from pyflossing.training_pass import drive
+from pyflossing.trajectory_pass import TrajectoryPass, flat
 
 
 def flossing_gradient(
@@ -37,19 +40,19 @@ def flossing_gradient(
         return gradients.flossing_gradient(network, parameters, x, Q, inputs, n_steps, target)
     with torch.no_grad():
         ws, J, b = parameters.ws.detach(), parameters.J.detach(), parameters.b.detach()
-        u = drive(ws, b, inputs[:n_steps, :, None])
-        states = torch.cat([x[None], trajectory(network, J, x[:, None], u)[:, :, 0]])
+        s = inputs[:n_steps, None, :]
+        states = TrajectoryPass(network, J, x[None], drive(ws, b, s))  # type: ignore[arg-type]
         chain: _Rate | _Spiking
         if isinstance(network, SpikingNetwork):
             remembers = network.synaptic_decay or network.membrane_decay
-            chain = (_Spiking if remembers or Q.shape[1] > len(J) else _Memoryless)(network, J, states)
+            chain = (_Spiking if remembers or Q.shape[1] > len(J) else _Memoryless)(network, J, states.states, Q)
         else:
             assert isinstance(network, TanhNetwork | BinaryNetwork)
-            chain = _Rate(network, J, states)
-        frames, triangles = [Q], []
+            chain = _Rate(network, J, states.states, Q)
+        triangles = []
         for n in range(n_steps):
-            q_r: Any = torch.linalg.qr(chain.push(n, frames[-1]))
-            frames.append(q_r.Q)
+            q_r: Any = torch.linalg.qr(chain.push(n).T)
+            chain.frames[n + 1] = q_r.Q.T
             triangles.append(q_r.R)
         logs = torch.stack([torch.diagonal(r) for r in triangles]).abs().log()
         require_finite_logarithms(logs)
@@ -57,12 +60,12 @@ def flossing_gradient(
         exponents = logs[transient:].mean(dim=0)
         distance = exponents - target
         counted = distance * (2 / (len(distance) * (n_steps - transient)))  # dL/d log |R_ii| in a step that counts
-        Q_bar = torch.zeros_like(frames[-1])
+        Q_bar = torch.zeros_like(chain.frames[-1])
         for n in range(n_steps - 1, -1, -1):
             weights = counted if n >= transient else torch.zeros_like(counted)
-            Q_bar = chain.pull(n, qr_adjoint(Q_bar, frames[n + 1], triangles[n], weights), frames[n])
-        h_bar = torch.stack(chain.h_bars[::-1])  # (T, N)
-        J_bar = chain.J_bar.addmm_(h_bar.T, chain.activations)
+            Q_bar = chain.pull(n, qr_adjoint(Q_bar, chain.frames[n + 1], triangles[n], weights))
+        h_bar = states.adjoint(chain.direct()[:, None, :])[0][:, 0]  # (T, N)
+        J_bar = chain.j_gradient().addmm_(h_bar.T, flat(states.sent))
         by_name = {"ws": h_bar.T @ inputs[:n_steps] / inputs.shape[1], "J": J_bar, "b": h_bar.sum(dim=0)}
         require_finite_gradients(by_name)
         return FlossingGradient(exponents, float((distance**2).mean()), by_name)
@@ -76,103 +79,97 @@ def qr_adjoint(Q_bar: Tensor, Q: Tensor, R: Tensor, weights: Tensor) -> Tensor:
     strict lower triangle L of Q_bar' Q is rounding alone, because later logarithms do not change when a column of Q is
     added to a later one. Q L' has to go, since it would grow backwards in time; the other half, Q L, changes nothing.
 
-    Shapes: Q_bar and Q (n, k), R (k, k), weights (k,).
+    Shapes: Q_bar, Q and the result are transposed, (k, n); R (k, k), weights (k,).
     """
-    M = (Q_bar.T @ Q).tril_()
+    M = (Q_bar @ Q.T).tril_()
     M.diagonal().sub_(weights)
-    solved: Tensor = torch.linalg.solve_triangular(R.T, torch.addmm(Q_bar, Q, M.T, alpha=-1), upper=False, left=False)
-    return solved
+    freed = torch.addmm(Q_bar, M, Q, alpha=-1).T
+    solved: Tensor = torch.linalg.solve_triangular(R.T, freed, upper=False, left=False)
+    return solved.T
 
 
 class _Rate:
     """x' = J a(x) + u and A = diag(d(x')) J Q."""
 
-    def __init__(self, network: TanhNetwork | BinaryNetwork, J: Tensor, states: Tensor) -> None:
-        self.J, self.transposed = J, J.T.contiguous()
-        before, after = states[:-1], states[1:]
+    def __init__(self, network: TanhNetwork | BinaryNetwork, J: Tensor, states: Tensor, Q: Tensor) -> None:
+        self.J, after = J, states[1:, 0]
         if isinstance(network, TanhNetwork):
-            self.activations = torch.tanh(before)
-            self.slopes = 1 - self.activations**2
             rate = torch.tanh(after)
             self.gains = 1 - rate**2
             self.gain_slopes = -2 * rate * self.gains
         else:
-            self.activations = sign(before, network.surrogate)
-            self.slopes = network.surrogate.derivative(before)
             self.gains = network.surrogate.derivative(after)
             self.gain_slopes = network.surrogate.slope(after)
-        self.products: list[Tensor] = []
-        self.J_bar = torch.zeros_like(J)
-        self.h_bars: list[Tensor] = []
-        self.x_bar = torch.zeros_like(states[0])
+        n_steps, n_units = after.shape
+        self.frames = _frames(Q.T, n_steps)
+        self.products = J.new_empty(n_steps, Q.shape[1], n_units)
+        self.A_bars, self.P_bars = torch.empty_like(self.products), torch.empty_like(self.products)
 
-    def push(self, n: int, Q: Tensor) -> Tensor:
-        self.products.append(self.J @ Q)
-        return self.gains[n][:, None] * self.products[-1]
+    def push(self, n: int) -> Tensor:
+        torch.mm(self.frames[n], self.J.T, out=self.products[n])
+        return self.gains[n] * self.products[n]
 
-    def pull(self, n: int, A_bar: Tensor, Q: Tensor) -> Tensor:
-        P_bar = self.gains[n][:, None] * A_bar
-        self.J_bar.addmm_(P_bar, Q.T)
-        h_bar = self.x_bar + self.gain_slopes[n] * (A_bar * self.products[n]).sum(dim=1)
-        self.h_bars.append(h_bar)
-        self.x_bar = (self.transposed @ h_bar) * self.slopes[n]
-        return self.transposed @ P_bar
+    def pull(self, n: int, A_bar: Tensor) -> Tensor:
+        self.A_bars[n] = A_bar
+        torch.mul(A_bar, self.gains[n], out=self.P_bars[n])
+        return self.P_bars[n] @ self.J
+
+    def direct(self) -> Tensor:
+        """dL/dx_n after every step as far as the Jacobians depend on it, (T, N)."""
+        return self.gain_slopes * torch.mul(self.A_bars, self.products).sum(dim=1)
+
+    def j_gradient(self) -> Tensor:
+        """Of the Jacobians alone."""
+        return self.P_bars.flatten(0, 1).T @ self.frames[:-1].flatten(0, 1)
 
 
 class _Spiking:
     """Membranes and synapses: A = (beta Q_mem + c S, S) with S = J diag(d(mem)) Q_mem + alpha Q_syn."""
 
-    def __init__(self, network: SpikingNetwork, J: Tensor, states: Tensor) -> None:
-        self.J, self.transposed, self.network = J, J.T.contiguous(), network
-        n_units = len(J)
-        v = states[:-1, :n_units] - network.threshold
-        self.activations = spike(v, network.spike_surrogate)
-        self.kept = 1 - self.activations
-        self.slopes = network.spike_surrogate.derivative(v)
+    def __init__(self, network: SpikingNetwork, J: Tensor, states: Tensor, Q: Tensor) -> None:
+        self.J, self.network = J, network
+        v = states[:-1, 0] - network.threshold
         self.gains = network.jacobian_surrogate.derivative(v)
         self.gain_slopes = network.jacobian_surrogate.slope(v)
-        self.J_bar = torch.zeros_like(J)
-        self.h_bars: list[Tensor] = []
-        self.mem_bar = torch.zeros_like(states[0, :n_units])
-        self.syn_bar = torch.zeros_like(self.mem_bar)
+        n_steps, n_units = v.shape
+        self.frames = _frames(self.first_frame(Q), n_steps)
+        self.from_membranes = self.frames[..., :n_units]
+        self.sent = J.new_empty(n_steps, Q.shape[1], n_units)
+        self.P_bars, self.E_bars = torch.empty_like(self.sent), torch.empty_like(self.sent)
 
-    def sent(self, n: int, Q: Tensor) -> Tensor:
-        return self.gains[n][:, None] * Q[: len(self.J)]
+    def first_frame(self, Q: Tensor) -> Tensor:
+        return Q.T
 
-    def push(self, n: int, Q: Tensor) -> Tensor:
-        net, n_units = self.network, len(self.J)
-        A = Q.new_empty(Q.shape)
-        torch.mm(self.J, self.sent(n, Q), out=A[n_units:])
+    def push(self, n: int) -> Tensor:
+        net, n_units, Q = self.network, len(self.J), self.frames[n]
+        A = torch.empty_like(Q)
+        torch.mul(Q[:, :n_units], self.gains[n], out=self.sent[n])
+        A[:, n_units:] = self.sent[n] @ self.J.T
         if net.synaptic_decay:
-            A[n_units:].add_(Q[n_units:], alpha=net.synaptic_decay)
-        torch.mul(A[n_units:], net.membrane_gain, out=A[:n_units])
+            A[:, n_units:].add_(Q[:, n_units:], alpha=net.synaptic_decay)
+        torch.mul(A[:, n_units:], net.membrane_gain, out=A[:, :n_units])
         if net.membrane_decay:
-            A[:n_units].add_(Q[:n_units], alpha=net.membrane_decay)
+            A[:, :n_units].add_(Q[:, :n_units], alpha=net.membrane_decay)
         return A
 
-    def pull(self, n: int, A_bar: Tensor, Q: Tensor) -> Tensor:
+    def pull(self, n: int, A_bar: Tensor) -> Tensor:
         net, n_units = self.network, len(self.J)
-        mem_bar, syn_bar = A_bar[:n_units], A_bar[n_units:]
-        P_bar = torch.add(syn_bar, mem_bar, alpha=net.membrane_gain)
-        self.J_bar.addmm_(P_bar, self.sent(n, Q).T)
-        E_bar = self.transposed @ P_bar
-        Q_bar = torch.cat([self.gains[n][:, None] * E_bar, net.synaptic_decay * P_bar])
+        mem_bar, syn_bar = A_bar[:, :n_units], A_bar[:, n_units:]
+        torch.add(syn_bar, mem_bar, alpha=net.membrane_gain, out=self.P_bars[n])
+        torch.mm(self.P_bars[n], self.J, out=self.E_bars[n])
+        Q_bar = torch.cat([self.gains[n] * self.E_bars[n], net.synaptic_decay * self.P_bars[n]], dim=1)
         if net.membrane_decay:
-            Q_bar[:n_units].add_(mem_bar, alpha=net.membrane_decay)
-        self._through_states(n, E_bar, Q[:n_units])
+            Q_bar[:, :n_units].add_(mem_bar, alpha=net.membrane_decay)
         return Q_bar
 
-    def _through_states(self, n: int, E_bar: Tensor, q_mem: Tensor) -> None:
-        net = self.network
-        through = self.mem_bar * self.kept[n]
-        h_bar = self.syn_bar + net.membrane_gain * through
-        self.h_bars.append(h_bar)
-        self.mem_bar = (
-            net.membrane_decay * through
-            + (self.transposed @ h_bar) * self.slopes[n]
-            + self.gain_slopes[n] * (E_bar * q_mem).sum(dim=1)
-        )
-        self.syn_bar = net.synaptic_decay * h_bar
+    def direct(self) -> Tensor:
+        """dL/dmem_n after every step as far as the Jacobians depend on it, (T, N): on the last not at all."""
+        by_state = self.gain_slopes * torch.mul(self.E_bars, self.from_membranes[:-1]).sum(dim=1)
+        return torch.cat([by_state[1:], torch.zeros_like(by_state[:1])])
+
+    def j_gradient(self) -> Tensor:
+        """Of the Jacobians alone."""
+        return self.P_bars.flatten(0, 1).T @ self.sent.flatten(0, 1)
 
 
 class _Memoryless(_Spiking):
@@ -182,16 +179,25 @@ class _Memoryless(_Spiking):
     logarithms are those of a chain of N rows, at a quarter of the cost.
     """
 
+    def first_frame(self, Q: Tensor) -> Tensor:
+        return Q[: len(self.J)].T
+
     def scale(self, n: int) -> float:
         """The first frame is still that of the whole state."""
         return self.network.membrane_gain if n else math.hypot(1, self.network.membrane_gain)
 
-    def push(self, n: int, Q: Tensor) -> Tensor:
-        return (self.J @ self.sent(n, Q)).mul_(self.scale(n))
+    def push(self, n: int) -> Tensor:
+        torch.mul(self.frames[n], self.gains[n], out=self.sent[n])
+        return (self.sent[n] @ self.J.T).mul_(self.scale(n))
 
-    def pull(self, n: int, A_bar: Tensor, Q: Tensor) -> Tensor:
-        P_bar = self.scale(n) * A_bar
-        self.J_bar.addmm_(P_bar, self.sent(n, Q).T)
-        E_bar = self.transposed @ P_bar
-        self._through_states(n, E_bar, Q[: len(self.J)])
-        return self.gains[n][:, None] * E_bar
+    def pull(self, n: int, A_bar: Tensor) -> Tensor:
+        torch.mul(A_bar, self.scale(n), out=self.P_bars[n])
+        torch.mm(self.P_bars[n], self.J, out=self.E_bars[n])
+        return self.gains[n] * self.E_bars[n]
+
+
+def _frames(first: Tensor, n_steps: int) -> Tensor:
+    """Room for the frames of all steps, transposed, (T + 1, k, n), beginning with the given one."""
+    frames = first.new_empty(n_steps + 1, *first.shape)
+    frames[0] = first
+    return frames

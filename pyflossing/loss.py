@@ -41,9 +41,7 @@ RELAXATION_STEPS = 100
 
 def drive(ws: Tensor, b: Tensor, inputs: Tensor) -> Tensor:
     """What the units receive from outside: u_n = ws s_n / S + b, shape (T, N, B), for inputs (T, S, B)."""
-    # one channel needs no product of matrices in every step, and gives the same numbers
-    received = ws * inputs if ws.shape[1] == 1 else ws @ inputs / ws.shape[1]
-    return received + b[:, None]
+    return ws @ inputs / ws.shape[1] + b[:, None]
 
 
 def relax(network: Network, J: Tensor, b: Tensor, normals: Tensor) -> Tensor:

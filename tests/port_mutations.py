@@ -88,8 +88,7 @@ STEPS = {
     "tanh: recurrent term": Mutation(TANH, "step", "J @", "1.001 * J @", _STATES),
     "tanh: input and bias": Mutation(TANH, "step", "+ u", "+ 1.001 * u", _STATES),
     "tanh: argument": Mutation(TANH, "step", "torch.tanh(x)", "torch.tanh(1.001 * x)", _STATES),
-    "input weights": Mutation(loss, "drive", "ws *", "1.001 * ws *", ("golden/spectrum",)),
-    "input weights of several channels": Mutation(loss, "drive", "ws @", "1.001 * ws @", _STATES),
+    "input weights": Mutation(loss, "drive", "ws @", "1.001 * ws @", _STATES),
     "bias": Mutation(loss, "drive", "+ b", "+ 1.001 * b", _STATES),
     "division by the channels": Mutation(loss, "drive", "/ ws.shape[1]", "/ 1.0", _STATES),
     "binary: recurrent term": Mutation(BINARY, "step", "J @", "1.001 * J @", ("step/live/binary_gamma_1_step",)),
@@ -292,7 +291,8 @@ REVERSE_PASSES = {
         ws=("h_bar.T @ inputs", "1.001 * h_bar.T @ inputs"),
         channels=("inputs.shape[1]", "1"),
         J_by_the_states=("addmm_(h_bar.T", "addmm_(1.001 * h_bar.T"),
-        J_by_the_frames=("chain.J_bar.", "(1.001 * chain.J_bar)."),
+        J_by_the_frames=("chain.j_gradient()", "(1.001 * chain.j_gradient())"),
+        states=("chain.direct()", "1.001 * chain.direct()"),
         b=("h_bar.sum(dim=0)", "1.001 * h_bar.sum(dim=0)"),
     ),
     **_passes(
@@ -302,24 +302,20 @@ REVERSE_PASSES = {
     ),
     **_passes(
         _RATE_PASS, "__init__", _live("tanh", "flossing") + _live("binary_gamma_1", "flossing"),
-        slope_of_tanh=("1 - self.activations", "1.001 - self.activations"),
         gains_of_tanh=("1 - rate**2", "1.001 - rate**2"),
         slope_of_gains_of_tanh=("-2 * rate", "-2.002 * rate"),
-        slope_of_sign=("self.slopes = network.", "self.slopes = 1.001 * network."),
         gains_of_sign=("self.gains = network.", "self.gains = 1.001 * network."),
         slope_of_gains_of_sign=("self.gain_slopes = network.", "self.gain_slopes = 1.001 * network."),
     ),
     **_passes(
         _RATE_PASS, "pull", _FLOSSING,
-        states=("self.x_bar + ", "1.001 * self.x_bar + "),
-        recurrent=("(self.transposed @ h_bar)", "(1.001 * self.transposed @ h_bar)"),
+        gains=("A_bar, self.gains", "1.001 * A_bar, self.gains"),
         frame=("return self", "return 1.001 * self"),
     ),
+    **_passes(_RATE_PASS, "direct", _FLOSSING, states=("return self", "return 1.001 * self")),
     **_passes(
         _SPIKING_PASS, "__init__", _FLOSSED_SPIKING,
         threshold=("- network.threshold", "- 1.001 * network.threshold"),
-        reset=("1 - self.act", "1 - 0.99 * self.act"),
-        sharpness_of_spikes=("network.spike_surrogate.derivative", "network.jacobian_surrogate.derivative"),
         sharpness_of_gains=("network.jacobian_surrogate.derivative", "network.spike_surrogate.derivative"),
         slope_of_gains=("network.jacobian_surrogate.slope", "1.001 * network.jacobian_surrogate.slope"),
     ),
@@ -332,15 +328,13 @@ REVERSE_PASSES = {
     **_passes(
         _SPIKING_PASS, "pull", _FLOSSED_SPIKING,
         gain_of_frames=("alpha=net.membrane_gain", "alpha=1.001 * net.membrane_gain"),
-        alpha_of_frames=("net.synaptic_decay * P_bar", "1.001 * net.synaptic_decay * P_bar"),
+        alpha_of_frames=("net.synaptic_decay * self.P", "1.001 * net.synaptic_decay * self.P"),
         beta_of_frames=("mem_bar, alpha=net.membrane_decay", "mem_bar, alpha=1.001 * net.membrane_decay"),
     ),
     **_passes(
-        _SPIKING_PASS, "_through_states", _FLOSSED_SPIKING,
-        gain_of_states=("net.membrane_gain * through", "1.001 * net.membrane_gain * through"),
-        alpha_of_states=("net.synaptic_decay * h_bar", "1.001 * net.synaptic_decay * h_bar"),
-        beta_of_states=("net.membrane_decay * through", "1.001 * net.membrane_decay * through"),
-        reset=("self.mem_bar * self.kept[n]", "self.mem_bar"),
+        _SPIKING_PASS, "direct", _FLOSSED_SPIKING,
+        states=("by_state = self", "by_state = 1.001 * self"),
+        step=("[by_state[1:], torch.zeros_like(by_state[:1])]", "[by_state]"),
     ),
     **_passes(
         _MEMORYLESS, "scale", _live("spiking_per_step", "flossing"),
@@ -349,8 +343,7 @@ REVERSE_PASSES = {
     **_passes(
         _MEMORYLESS, "pull", _live("spiking_per_step", "flossing"),
         frame=("return self", "return 1.001 * self"),
-        J=("addmm_(P_bar,", "addmm_(1.001 * P_bar,"),
-        states=("(n, E_bar, Q[", "(n, 1.001 * E_bar, Q["),
+        J=("A_bar, self.scale(n)", "1.001 * A_bar, self.scale(n)"),
     ),
 }  # fmt: skip
 
