@@ -19,8 +19,7 @@ lint: $(VENV)/ready
 	$(BIN)/mypy
 
 bench: $(VENV)/ready
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-enable \
-	  --benchmark-columns=median,iqr,rounds --benchmark-sort=mean --benchmark-disable-gc --benchmark-warmup=on
+	$(BIN)/python tests/benchmarks/table.py
 
 # New transcripts for machines without Julia; needed whenever a Julia source changes.
 record: $(VENV)/ready

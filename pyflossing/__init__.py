@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TrainingConfig,
         Trials,
     )
+    from pyflossing.ensemble import train_ensemble
     from pyflossing.errors import NonFiniteError
     from pyflossing.legacy import trainRNNflossing, trainSRNNflossing
     from pyflossing.modules.check import check_jacobian
@@ -65,6 +66,7 @@ __all__ = [
     "train",
     "trainRNNflossing",
     "trainSRNNflossing",
+    "train_ensemble",
 ]
 
 # What needs torch is loaded at first use: streams, tasks and weights do without its seconds of start-up.
@@ -88,6 +90,7 @@ _HOME = {
     "flossing_loss": "spectrum",
     "lyapunov_spectrum": "modules.lyapunov",
     "train": "training",
+    "train_ensemble": "ensemble",
     "trainRNNflossing": "legacy",
     "trainSRNNflossing": "legacy",
 }

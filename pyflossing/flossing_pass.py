@@ -20,7 +20,7 @@ from pyflossing.loss import Parameters
 from pyflossing.networks import BUILT_IN, BinaryNetwork, Network, SpikingNetwork, TanhNetwork
 from pyflossing.spectrum import transient_steps
 from pyflossing.training_pass import drive
-from pyflossing.trajectory_pass import TrajectoryPass, flat
+from pyflossing.trajectory_pass import BuiltIn, TrajectoryPass, flat
 
 
 def flossing_gradient(
@@ -40,35 +40,62 @@ def flossing_gradient(
         return gradients.flossing_gradient(network, parameters, x, Q, inputs, n_steps, target)
     with torch.no_grad():
         ws, J, b = parameters.ws.detach(), parameters.J.detach(), parameters.b.detach()
-        s = inputs[:n_steps, None, :]
-        states = TrajectoryPass(network, J, x[None], drive(ws, b, s))  # type: ignore[arg-type]
-        chain: _Rate | _Spiking
-        if isinstance(network, SpikingNetwork):
-            remembers = network.synaptic_decay or network.membrane_decay
-            chain = (_Spiking if remembers or Q.shape[1] > len(J) else _Memoryless)(network, J, states.states, Q)
-        else:
-            assert isinstance(network, TanhNetwork | BinaryNetwork)
-            chain = _Rate(network, J, states.states, Q)
-        triangles = []
-        for n in range(n_steps):
-            q_r: Any = torch.linalg.qr(chain.push(n).T)
-            chain.frames[n + 1] = q_r.Q.T
-            triangles.append(q_r.R)
-        logs = torch.stack([torch.diagonal(r) for r in triangles]).abs().log()
-        require_finite_logarithms(logs)
+        chain = SpectrumPass(network, J, x, Q, drive(ws, b, inputs[:n_steps, None, :]))  # type: ignore[arg-type]
+        require_finite_logarithms(chain.logs)
         transient = transient_steps(n_steps)
-        exponents = logs[transient:].mean(dim=0)
+        exponents = chain.logs[transient:].mean(dim=0)
         distance = exponents - target
-        counted = distance * (2 / (len(distance) * (n_steps - transient)))  # dL/d log |R_ii| in a step that counts
-        Q_bar = torch.zeros_like(chain.frames[-1])
-        for n in range(n_steps - 1, -1, -1):
-            weights = counted if n >= transient else torch.zeros_like(counted)
-            Q_bar = chain.pull(n, qr_adjoint(Q_bar, chain.frames[n + 1], triangles[n], weights))
-        h_bar = states.adjoint(chain.direct()[:, None, :])[0][:, 0]  # (T, N)
-        J_bar = chain.j_gradient().addmm_(h_bar.T, flat(states.sent))
+        weights = torch.zeros_like(chain.logs)
+        weights[transient:] = distance * (2 / (len(distance) * (n_steps - transient)))
+        h_bar, J_bar, _ = chain.adjoint(weights)
         by_name = {"ws": h_bar.T @ inputs[:n_steps] / inputs.shape[1], "J": J_bar, "b": h_bar.sum(dim=0)}
         require_finite_gradients(by_name)
         return FlossingGradient(exponents, float((distance**2).mean()), by_name)
+
+
+class SpectrumPass:
+    """log |R_ii| of every step along one trial, and the adjoint of them.
+
+    Args:
+        network: one of the three built-in ones.
+        J: (N, N).
+        x: state at the start, (n_states,).
+        Q: orthonormal frame at the start, (n_states, k).
+        u: the units' drive, (T + 1, 1, N), with a first entry that is left open; overwritten by the states.
+
+    Attributes:
+        logs: (T, k), -inf where a direction collapsed.
+    """
+
+    def __init__(self, network: BuiltIn, J: Tensor, x: Tensor, Q: Tensor, u: Tensor) -> None:
+        self._states = TrajectoryPass(network, J, x[None], u)
+        self._chain = _chain(network, J, self._states.states, Q)
+        self._triangles = []
+        frames = self._chain.frames
+        for n in range(len(frames) - 1):
+            q_r: Any = torch.linalg.qr(self._chain.push(n).T)
+            frames[n + 1] = q_r.Q.T
+            self._triangles.append(q_r.R)
+        self.logs = torch.stack([torch.diagonal(r) for r in self._triangles]).abs().log()
+
+    def adjoint(self, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """dL/dh (T, N) for h = J a + u, which the units receive, dL/dJ and dL/dx, from dL/dlogs (T, k)."""
+        chain = self._chain
+        Q_bar = torch.zeros_like(chain.frames[-1])
+        for n in range(len(weights) - 1, -1, -1):
+            Q_bar = chain.pull(n, qr_adjoint(Q_bar, chain.frames[n + 1], self._triangles[n], weights[n]))
+        direct, at_start = chain.direct()
+        h_bars, x_bars = self._states.adjoint(direct[:, None, :])
+        h_bar, x_bar = h_bars[:, 0], x_bars[0]
+        x_bar[: len(at_start)] += at_start
+        return h_bar, chain.j_gradient().addmm_(h_bar.T, flat(self._states.sent)), x_bar
+
+
+def _chain(network: BuiltIn, J: Tensor, states: Tensor, Q: Tensor) -> _Rate | _Spiking:
+    if not isinstance(network, SpikingNetwork):
+        return _Rate(network, J, states, Q)
+    remembers = network.synaptic_decay or network.membrane_decay
+    return (_Spiking if remembers or Q.shape[1] > len(J) else _Memoryless)(network, J, states, Q)
 
 
 def qr_adjoint(Q_bar: Tensor, Q: Tensor, R: Tensor, weights: Tensor) -> Tensor:
@@ -114,9 +141,10 @@ class _Rate:
         torch.mul(A_bar, self.gains[n], out=self.P_bars[n])
         return self.P_bars[n] @ self.J
 
-    def direct(self) -> Tensor:
-        """dL/dx_n after every step as far as the Jacobians depend on it, (T, N)."""
-        return self.gain_slopes * torch.mul(self.A_bars, self.products).sum(dim=1)
+    def direct(self) -> tuple[Tensor, Tensor]:
+        """dL/dx_n as far as the Jacobians depend on it: after every step, (T, N); at the start, (N,), not at all."""
+        by_state = self.gain_slopes * torch.mul(self.A_bars, self.products).sum(dim=1)
+        return by_state, torch.zeros_like(by_state[0])
 
     def j_gradient(self) -> Tensor:
         """Of the Jacobians alone."""
@@ -162,10 +190,11 @@ class _Spiking:
             Q_bar[:, :n_units].add_(mem_bar, alpha=net.membrane_decay)
         return Q_bar
 
-    def direct(self) -> Tensor:
-        """dL/dmem_n after every step as far as the Jacobians depend on it, (T, N): on the last not at all."""
+    def direct(self) -> tuple[Tensor, Tensor]:
+        """dL/dmem_n as far as the Jacobians depend on it: after every step, (T, N), the last not at all, and at the
+        start, (N,)."""
         by_state = self.gain_slopes * torch.mul(self.E_bars, self.from_membranes[:-1]).sum(dim=1)
-        return torch.cat([by_state[1:], torch.zeros_like(by_state[:1])])
+        return torch.cat([by_state[1:], torch.zeros_like(by_state[:1])]), by_state[0]
 
     def j_gradient(self) -> Tensor:
         """Of the Jacobians alone."""

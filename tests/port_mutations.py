@@ -290,10 +290,13 @@ REVERSE_PASSES = {
         loss=("(distance**2)", "(1.001 * distance**2)"),
         ws=("h_bar.T @ inputs", "1.001 * h_bar.T @ inputs"),
         channels=("inputs.shape[1]", "1"),
+        b=("h_bar.sum(dim=0)", "1.001 * h_bar.sum(dim=0)"),
+    ),
+    **_passes(
+        flossing_pass.SpectrumPass, "adjoint", _FLOSSING,
         J_by_the_states=("addmm_(h_bar.T", "addmm_(1.001 * h_bar.T"),
         J_by_the_frames=("chain.j_gradient()", "(1.001 * chain.j_gradient())"),
-        states=("chain.direct()", "1.001 * chain.direct()"),
-        b=("h_bar.sum(dim=0)", "1.001 * h_bar.sum(dim=0)"),
+        states=("direct[:, None", "1.001 * direct[:, None"),
     ),
     **_passes(
         flossing_pass, "qr_adjoint", _FLOSSING,
@@ -312,7 +315,7 @@ REVERSE_PASSES = {
         gains=("A_bar, self.gains", "1.001 * A_bar, self.gains"),
         frame=("return self", "return 1.001 * self"),
     ),
-    **_passes(_RATE_PASS, "direct", _FLOSSING, states=("return self", "return 1.001 * self")),
+    **_passes(_RATE_PASS, "direct", _FLOSSING, states=("by_state = self", "by_state = 1.001 * self")),
     **_passes(
         _SPIKING_PASS, "__init__", _FLOSSED_SPIKING,
         threshold=("- network.threshold", "- 1.001 * network.threshold"),
@@ -373,9 +376,9 @@ UPDATES = {
 }  # fmt: skip
 
 RUNS = {
-    "seed of the training trials": Mutation(training, "_training_epoch", "seed(epoch)", "seed(epoch + 1)", RUN),
+    "seed of the training trials": Mutation(training, "batch", "seed(epoch)", "seed(epoch + 1)", RUN),
     "seed of the flossing trials": Mutation(training, "_flossing_epoch", "(epoch + fl", "(epoch + 1 + fl", RUN),
-    "trials not shuffled": Mutation(training, "_training_epoch", "order - 1", "np.sort(order) - 1", RUN),
+    "trials not shuffled": Mutation(training, "batch", "order - 1", "np.sort(order) - 1", RUN),
     "seed of the shuffle": Mutation(training, "_trial_orders", "range(start, min(", "range(start + 1, 1 + min(", RUN),
     "seed of the frame": Mutation(training, "initial_state", "seeds.frame", "seeds.frame + 1", RUN),
     "seed of the initial state": Mutation(
@@ -401,9 +404,9 @@ RUNS = {
     "number of episodes": Mutation(
         schedule.FlossingSchedule, "episode_length", "< self.n_episodes", "< self.n_episodes - 1", RUN
     ),
-    "the first episode counts": Mutation(training, "run", "if length and epoch > 1", "if length", RUN),
+    "the first episode counts": Mutation(training, "flossing_episode", "if length and epoch > 1", "if length", RUN),
     "all parameters clipped together": Mutation(
-        training, "_training_epoch", "clip(wide, config.optimiser.clip_threshold)", "wide * (0.03 / norms['ws'])", RUN
+        training, "training_update", "clip(wide, config.optimiser.clip_threshold)", "wide * (0.03 / norms['ws'])", RUN
     ),
     "mean coupling": Mutation(
         weights, "initial_weights", "real(chosen.mean_coupling)", "real(1.001 * chosen.mean_coupling)", ("J_gaussian",)

@@ -210,3 +210,15 @@ def test_progress_on_a_terminal_rewrites_one_line():
     train(SMALL, [Progress(SMALL.n_epochs, stream)])
     assert stream.getvalue().count("\n") == 1
     assert stream.getvalue().startswith("\r")
+
+
+@pytest.mark.parametrize(("n_units", "threads"), [(8, 1), (256, 2)])
+def test_small_networks_take_one_thread_and_the_setting_is_restored(n_units, threads):
+    before, seen = torch.get_num_threads(), []
+    config = replace(SMALL, n_units=n_units, n_epochs=1, flossing=replace(SMALL.flossing, n_exponents=0))
+    torch.set_num_threads(2)
+    try:
+        train(config, [lambda record: seen.append(torch.get_num_threads())])
+        assert (seen, torch.get_num_threads()) == ([threads], 2)
+    finally:
+        torch.set_num_threads(before)

@@ -124,7 +124,7 @@ def _rounding_of_q(matrix: Array, rng: np.random.Generator) -> torch.Tensor:
 
 def simulate(config: TrainingConfig, moved: int = 0, max_records: int | None = None) -> Run:
     """One run of ours, or its first ``max_records`` flossing and training epochs."""
-    with training.one_thread():
+    with training.suitable_threads(config.n_units):
         state = start(config, moved)
         initial = state.parameters
         epochs: list[training.EpochRecord] = []

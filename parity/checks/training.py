@@ -129,7 +129,7 @@ def configuration(under_test: NetworkUnderTest, setting: RunSetting, dtype: str)
 def records(config: TrainingConfig) -> tuple[list[training.EpochRecord], list[training.FlossingRecord], list[Any]]:
     """The records of a run, training and flossing, and for each flossing one the parameters after it."""
     epochs, flossing, after = [], [], []
-    with training.one_thread():
+    with training.suitable_threads(config.n_units):
         state = training.initial_state(config)
         for record in training.run(config, state):
             if isinstance(record, training.EpochRecord):

@@ -1,4 +1,4 @@
-"""Gradients of one training epoch and one flossing epoch at the README's sizes: ours, plain autograd, Julia, the floor.
+"""Gradients of one training epoch and one flossing epoch at the README's sizes: ours, literal torch, Julia, the floor.
 
 N = 80, B = 16, T = 300, Tp = 55, nLE = 75, Float32, one thread. The floor is the matrix products, QR decompositions,
 triangular solves and activations alone, in buffers of their own. Julia is called over the bridge, whose transport is
@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from literal import flossing_epoch, training_epoch
 
 from pyflossing import (
     BinaryNetwork,
@@ -22,7 +23,7 @@ from pyflossing import (
     gradients,
     training_pass,
 )
-from pyflossing.training import initial_state, one_thread
+from pyflossing.training import initial_state, suitable_threads
 
 NETWORKS = {
     "tanh": (TanhNetwork(), "sech2", []),
@@ -38,7 +39,7 @@ pytestmark = [pytest.mark.julia, pytest.mark.parametrize("kind", NETWORKS)]
 def start(kind):
     """Configuration, parameters, frame, one batch and one trial of the README's call."""
     config = replace(TrainingConfig(), network=NETWORKS[kind][0])
-    with one_thread():
+    with suitable_threads(80):
         state = initial_state(config)
         batch = [torch.from_numpy(array) for array in config.task.generate(16, STEPS, config.input_seed(1))]
         trial = torch.from_numpy(
@@ -47,20 +48,30 @@ def start(kind):
         yield config, state.parameters, state.frame, batch, trial
 
 
-@pytest.mark.parametrize("method", ["ours", "literal torch"])
+TRAINING = {
+    "ours": training_pass.training_gradient,
+    "literal torch": training_epoch,
+    "plain autograd": gradients.training_gradient,
+}
+FLOSSING = {
+    "ours": flossing_pass.flossing_gradient,
+    "literal torch": flossing_epoch,
+    "plain autograd": gradients.flossing_gradient,
+}
+
+
+@pytest.mark.parametrize("method", TRAINING)
 def test_training(benchmark, start, kind, method):
     config, parameters, _, (inputs, targets), _ = start
     benchmark.group = f"training epoch, {kind}"
-    gradient = (training_pass if method == "ours" else gradients).training_gradient
-    benchmark(gradient, config.network, parameters, inputs, targets, config.task.first_scored_step)
+    benchmark(TRAINING[method], config.network, parameters, inputs, targets, config.task.first_scored_step)
 
 
-@pytest.mark.parametrize("method", ["ours", "literal torch"])
+@pytest.mark.parametrize("method", FLOSSING)
 def test_flossing(benchmark, start, kind, method):
     config, parameters, frame, _, trial = start
     benchmark.group = f"flossing epoch, {kind}"
-    gradient = (flossing_pass if method == "ours" else gradients).flossing_gradient
-    benchmark(gradient, config.network, parameters, parameters.x0[:, 0], frame, trial, FLOSSING_STEPS, 0.0)
+    benchmark(FLOSSING[method], config.network, parameters, parameters.x0[:, 0], frame, trial, FLOSSING_STEPS, 0.0)
 
 
 def test_training_in_julia(benchmark, start, kind, julia):

@@ -1,0 +1,151 @@
+"""`make bench`: the benchmarks, one table of epochs and runs as ratios of medians of one run, memory, and growth."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pytest
+import torch
+
+from pyflossing import TanhNetwork, TrainingConfig, flossing_pass, training_pass
+from pyflossing.training import batch, initial_state
+
+OTHERS = {"literal torch": "literal torch", "julia": "our Julia", "floor": "floor", "one after the other": "one by one"}
+
+
+def timings() -> dict[str, dict[str, float]]:
+    """Medians in ms by group and method."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "benchmarks.json"
+        options = ["--benchmark-only", "--benchmark-enable", "--benchmark-disable-gc", "--benchmark-warmup=on"]
+        quiet = ["--benchmark-columns=median,iqr,rounds", "--benchmark-sort=mean"]
+        if code := pytest.main([str(Path(__file__).parent), f"--benchmark-json={path}", *options, *quiet]):
+            raise SystemExit(code)
+        benchmarks = json.loads(path.read_text())["benchmarks"]
+    groups: dict[str, dict[str, float]] = defaultdict(dict)
+    for entry in benchmarks:
+        by_name = [method for method in ("julia", "floor") if method in entry["name"]]
+        method = (entry["params"] or {}).get("method") or (by_name or ["ours"])[0]
+        groups[entry["group"] or entry["name"]][method] = 1e3 * entry["stats"]["median"]
+    return groups
+
+
+def ratios(groups: dict[str, dict[str, float]]) -> list[str]:
+    """Ours in ms, and ours divided by each of the others."""
+    lines = ["| median of | ours, ms | " + " | ".join(f"/ {title}" for title in OTHERS.values()) + " |"]
+    lines.append("|---" * (2 + len(OTHERS)) + "|")
+    for group, by_method in groups.items():
+        cells = [f"{by_method['ours'] / by_method[other]:.2f}" if other in by_method else "" for other in OTHERS]
+        lines.append(f"| {group} | {by_method['ours']:.3g} | {' | '.join(cells)} |")
+    return lines
+
+
+PEAK = """
+import resource, sys, torch
+from pyflossing import TanhNetwork
+from pyflossing.loss import Parameters
+from pyflossing.training_pass import training_gradient
+
+def grown(n, steps, batch):
+    p = Parameters(torch.randn(n, 1), torch.randn(n, n) / n**0.5, torch.randn(1, n), torch.zeros(n), torch.zeros(1),
+                   torch.randn(n, batch))
+    x = torch.randn(steps, 1, batch)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    training_gradient(TanhNetwork(), p, x, (x > 0).float(), 20)
+    return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+torch.set_num_threads(1)
+n, steps, batch = map(int, sys.argv[1:])
+grown(n, 40, 4)
+print(grown(n, steps, batch))
+"""
+
+
+def memory() -> list[str]:
+    """Peak bytes of a training epoch, and over the bytes of one array of all states."""
+    lines = ["| T | B | peak, MB | / bytes of the states |", "|---|---|---|---|"]
+    for steps, trials in ((3000, 16), (6000, 16), (12000, 16), (3000, 32), (3000, 64)):
+        command = [sys.executable, "-c", PEAK, "80", str(steps), str(trials)]
+        peak = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        lines.append(f"| {steps} | {trials} | {peak / 1e6:.1f} | {peak / (4 * 80 * steps * trials):.2f} |")
+    return lines
+
+
+def _training(config):
+    data = batch(config, 1, np.arange(1, config.trials.batch_size + 1))
+    parameters = initial_state(config).parameters
+    return lambda: training_pass.training_gradient(config.network, parameters, *data, 20)
+
+
+def _flossing(config):
+    state, settings = initial_state(config), config.flossing
+    p, inputs = state.parameters, torch.randn(settings.trial_steps, 1)
+    start = (p.x0[:, 0], state.frame, inputs, settings.n_steps, 0.0)
+    return lambda: flossing_pass.flossing_gradient(config.network, p, *start)
+
+
+def _units(config, n):
+    return replace(config, n_units=n, flossing=replace(config.flossing, n_exponents=n))
+
+
+SIZES = {
+    "T": (_training, (150, 300, 600, 1200), lambda c, n: replace(c, trials=replace(c.trials, n_steps=n))),
+    "B": (_training, (8, 16, 32, 64), lambda c, n: replace(c, trials=replace(c.trials, batch_size=n))),
+    "N": (_training, (40, 80, 160, 320), _units),
+    "Tp": (_flossing, (30, 55, 110, 220), lambda c, n: replace(c, flossing=replace(c.flossing, n_steps=n))),
+    "nLE": (_flossing, (10, 20, 40, 80), lambda c, n: replace(c, flossing=replace(c.flossing, n_exponents=n))),
+    "N = nLE": (_flossing, (40, 80, 160, 320), _units),
+}
+
+
+def growth() -> list[str]:
+    """Exponents a of time ~ size^a of tanh epochs, fitted over the sizes; the other sizes are the README's."""
+    base = replace(TrainingConfig(), network=TanhNetwork())
+    lines = ["| epoch | size | values | ms | exponent |", "|---|---|---|---|---|"]
+    for size, (kind, values, changed) in SIZES.items():
+        found = [1e3 * _median(kind(changed(base, value))) for value in values]
+        exponent = np.polyfit(np.log(values), np.log(found), 1)[0]
+        cells = [", ".join(map(str, values)), ", ".join(f"{ms:.3g}" for ms in found), f"{exponent:.2f}"]
+        lines.append(f"| {kind.__name__[1:]} | {size} | {' | '.join(cells)} |")
+    return lines
+
+
+def _median(function, repeats: int = 9) -> float:
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return median(times)
+
+
+def machine() -> str:
+    """What the timings were taken on."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    processor = models[0] if models else platform.machine()
+    return (
+        f"{processor}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}, "
+        f"torch {torch.__version__}, numpy {np.__version__}; one thread"
+    )
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    sections = {"Epochs and runs": ratios(timings()), "Memory of a training epoch, tanh": memory(), "Growth": growth()}
+    print(f"\n{machine()}")
+    for title, lines in sections.items():
+        print(f"\n{title}\n\n" + "\n".join(lines))

@@ -1,0 +1,62 @@
+"""Whole runs: a fiftieth of the README's call; and nine seeds in lock-step against one by one.
+
+3001 training and 1500 flossing epochs become 60 and 30. N = 80, B = 16, T = 300, Tp = 55, nLE = 75, Float32, 1 thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from literal import flossing_epoch, training_epoch
+
+from pyflossing import (
+    BinaryNetwork,
+    FlossingSchedule,
+    Seeds,
+    SpikingNetwork,
+    TanhNetwork,
+    TrainingConfig,
+    gradients,
+    train,
+    train_ensemble,
+    training,
+)
+
+NETWORKS = {"tanh": TanhNetwork(), "binary": BinaryNetwork(), "spiking": SpikingNetwork.per_step()}
+RUN = replace(
+    TrainingConfig(network=TanhNetwork(), n_epochs=60),
+    flossing=replace(TrainingConfig().flossing, schedule=FlossingSchedule(10, 10, 20, 2)),
+)
+
+
+def _literal_training(*arguments):
+    return gradients.TrainingGradient(*training_epoch(*arguments))
+
+
+def _literal_flossing(*arguments):
+    return gradients.FlossingGradient(*flossing_epoch(*arguments))
+
+
+@pytest.mark.parametrize("method", ["ours", "literal torch"])
+def test_whole_run(benchmark, method, monkeypatch):
+    benchmark.group = "whole run (a fiftieth), tanh"
+    if method != "ours":
+        monkeypatch.setitem(training._TRAINING_GRADIENT, "fused", _literal_training)
+        monkeypatch.setitem(training._FLOSSING_GRADIENT, "fused", _literal_flossing)
+    assert len(benchmark(train, RUN).flossing_loss) == 30
+
+
+@pytest.mark.parametrize("method", ["ours", "one after the other"])
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_nine_seeds(benchmark, kind, method):
+    benchmark.group = f"nine seeds, ten training epochs, {kind}"
+    schedule = FlossingSchedule.none()
+    config = replace(RUN, network=NETWORKS[kind], n_epochs=10, flossing=replace(RUN.flossing, schedule=schedule))
+    configs = [replace(config, seeds=Seeds(network=i, inputs=i)) for i in range(1, 10)]
+
+    def one_after_the_other():
+        return [train(config) for config in configs]
+
+    run = one_after_the_other if method != "ours" else lambda: train_ensemble(configs)
+    assert len(benchmark(run)) == 9

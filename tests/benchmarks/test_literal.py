@@ -1,0 +1,37 @@
+"""Claims about the literal loops that timings are compared with: they compute the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from literal import flossing_epoch, training_epoch
+from network_cases import random_frame, random_parameters, random_trials
+
+from pyflossing import BinaryNetwork, SpikingNetwork, TanhNetwork, gradients
+
+NETWORKS = (TanhNetwork(), BinaryNetwork(), SpikingNetwork.published(), SpikingNetwork.per_step())
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_training(network):
+    p = random_parameters(network, 7, 3, 1, n_inputs=2)
+    inputs, targets = random_trials(15, 3, 1, n_inputs=2)
+    known = gradients.training_gradient(network, p, inputs, targets, 4)
+    loss, accuracy, by_parameter = training_epoch(network, p, inputs, targets, 4)
+    assert loss == pytest.approx(known.loss, rel=1e-12)
+    assert accuracy == pytest.approx(known.accuracy)
+    for ours, theirs in zip(by_parameter, known.gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_flossing(network):
+    p = random_parameters(network, 7, 1, 1, n_inputs=2)
+    inputs, _ = random_trials(15, 1, 1, n_inputs=2)
+    frame = random_frame(network.n_states(7), 3, 1)
+    known = gradients.flossing_gradient(network, p, p.x0[:, 0], frame, inputs[:, :, 0], 15, -0.1)
+    exponents, loss, by_name = flossing_epoch(network, p, p.x0[:, 0], frame, inputs[:, :, 0], 15, -0.1)
+    torch.testing.assert_close(exponents, known.exponents, rtol=1e-9, atol=1e-12)
+    assert loss == pytest.approx(known.loss, rel=1e-9)
+    for name, gradient in known.gradients.items():
+        torch.testing.assert_close(by_name[name], gradient, rtol=1e-7, atol=1e-9)
