@@ -13,10 +13,20 @@ import torch
 mpl.use("Agg")
 
 from pyflossing import initial_weights
-from pyflossing.figures import FIGURES, PUBLISHED_FIGURES, binary_flossing, published
+from pyflossing.figures import (
+    FIGURES,
+    PUBLISHED_FIGURES,
+    binary_flossing,
+    binary_training,
+    published,
+    spiking_training,
+    training_runs,
+)
 from pyflossing.figures.binary_flossing import Settings, compute, distances, floss, knee
 from pyflossing.figures.provenance import kept
 from pyflossing.figures.published import at
+from pyflossing.figures.training_panels import accuracies, final_accuracy, geometric_mean
+from pyflossing.figures.training_runs import grid, run_jobs
 
 SMALL = Settings(n_steps=13, n_epochs=3)
 
@@ -117,3 +127,57 @@ def test_realizations_differ_and_are_stacked_in_the_order_of_the_seeds(tmp_path)
     alone = floss(SMALL, SMALL.config(0.5, 16, seed=1))
     assert np.array_equal(ours[0.5, 16]["first"][1], alone["first"])
     assert not np.array_equal(initial_weights(80, 1).J, initial_weights(80, 2).J)
+
+
+def test_a_grid_has_whole_realizations_first_and_every_combination_once():
+    jobs = grid(binary_training.config, ["no_flossing", "flossing"], [5, 7], [1, 2])
+    assert [job.seed for job in jobs] == [1] * 4 + [2] * 4
+    assert len({job.name for job in jobs}) == 8
+    assert all(job.config.flosses == (job.condition == "flossing") for job in jobs)
+    assert all(job.config.task.delay == job.delay for job in jobs)
+
+
+def test_figure_2_takes_up_where_it_was_cut_short(tmp_path, monkeypatch):
+    said: list[str] = []
+    options = {"delays": [9], "conditions": ["no_flossing"], "n_epochs": 2}
+    FIGURES["binary-training"](tmp_path, seeds=[1], progress=said.append, **options)
+    picture = FIGURES["binary-training"](tmp_path, seeds=[1, 2], progress=said.append, **options)
+    assert said == ["no_flossing_delay9_seed1", "no_flossing_delay9_seed2"]
+    monkeypatch.setattr(training_runs, "train", None)
+    FIGURES["binary-training"](tmp_path, seeds=[1, 2, 3], only_kept=True, **options)
+    report = json.loads((tmp_path / "binary-training.json").read_text())
+    assert (report["run"], report["not run"]) == (said, ["no_flossing_delay9_seed3"])
+    assert "schedule" in report["inferred"]
+    found = report["distances (%; powers of ten)"]
+    assert found["B"]["no_flossing, d = 18"] == pytest.approx(2.66, abs=2)  # ours at chance, theirs at 52.66 %
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_run_with_other_settings_is_computed_anew_and_a_damaged_one_refused(tmp_path):
+    first, second = (
+        grid(lambda c, d, s, n=n: spiking_training.config(c, d, s, n), ["no_flossing"], [1], [1]) for n in (1, 2)
+    )
+    run_jobs(first, tmp_path)
+    (result,) = run_jobs(second, tmp_path).values()
+    assert len(result.loss) == 2
+    assert run_jobs(first, tmp_path, only_kept=True) == {}
+    (tmp_path / "no_flossing_delay1_seed1.npz").write_bytes(b"no result")
+    with pytest.raises(ValueError, match="is not a result of pyflossing"):
+        run_jobs(first, tmp_path)
+
+
+def test_the_spiking_figure_is_drawn_with_its_summary(tmp_path):
+    options = {"delays": [4], "seeds": [1], "n_epochs": 2}
+    picture = FIGURES["spiking-training"](tmp_path, conditions=["no_flossing"], **options)
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    report = json.loads((tmp_path / "spiking-training.json").read_text())
+    assert report["panels"]["no_flossing, d = 8"]["runs"] == 1
+    assert report["run"] == ["no_flossing_delay4_seed1"]
+
+
+def test_summaries_are_means_of_the_last_hundred_epochs_and_in_logarithms():
+    values = np.concatenate([np.zeros((2, 50)), np.full((2, 100), 80.0)], axis=1)
+    assert final_accuracy(values) == 80
+    assert geometric_mean(np.array([[1e-2, 1e-4, 0.0]])) == pytest.approx(1e-3)
+    assert np.isnan(geometric_mean(np.zeros((1, 2))))
+    assert accuracies({}, "flossing", 9).shape == (0,)

@@ -1,4 +1,4 @@
-"""The published figures drawn again, ours over the published curves, with a distance for each panel.
+"""The published figures drawn again, ours over the published curves, with their distances; and one of our own.
 
 ``FIGURES[name](folder)`` computes what the folder does not hold yet, and writes NAME.png and NAME.json into it.
 Pictures need matplotlib (extra ``plot``).
@@ -23,5 +23,7 @@ def _figure(name: str, module: str) -> None:
 
 
 _figure("binary-flossing", "binary_flossing")
+_figure("binary-training", "binary_training")
+_figure("spiking-training", "spiking_training")
 
 __all__ = ["FIGURES", "PUBLISHED_FIGURES", "published"]
