@@ -55,7 +55,7 @@ def main(path: Path, n_epochs: int) -> tuple[LyapunovSpectrum, LyapunovSpectrum]
     before = spectrum()
     parameters = list(layer.recurrent.parameters())
     optimiser = torch.optim.Adam(parameters, lr=0.01)
-    # through many steps the surrogate's gradients grow so large that nothing converges: cut them every 5 steps
+    # through many steps the surrogate's gradients grow large, and the way to the target long: cut them every 5 steps
     history = floss(layer, parameters, optimiser, sample, n_epochs, N_FLOSSED, target=TARGET, truncate=5)
     after = spectrum()
     for name, found in (("before", before), ("after", after)):
