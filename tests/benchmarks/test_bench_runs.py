@@ -1,6 +1,6 @@
 """Whole runs: a fiftieth of the README's call; and nine seeds in lock-step against one by one.
 
-3001 training and 1500 flossing epochs become 60 and 30. N = 80, B = 16, T = 300, Tp = 55, nLE = 75, Float32, one thread.
+3001 training and 1500 flossing epochs become 60 and 30. N = 80, B = 16, T = 300, Tp = 55, nLE = 75, Float32, 1 thread.
 """
 
 from __future__ import annotations
