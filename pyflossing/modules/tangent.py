@@ -22,10 +22,7 @@ Push = Callable[[Tensor, Any, Tensor], tuple[Tensor, Tensor]]
 
 _ADVICE = (
     ("setup_context", "it calls an autograd.Function that has no forward mode"),
-    (
-        "once_differentiable",
-        "remove @once_differentiable from the autograd.Function, so that its backward has a gradient",
-    ),
+    ("has no gradient itself", "write backward passes with torch's operations, without @once_differentiable or .data"),
     ("not possible because there exists a Tensor", "write it out of place: h = h * m, not h.mul_(m)"),
     ("in-place", "write it out of place: h = h * m, not h.mul_(m)"),
     ("inplace", "write it out of place: h = h * m, not h.mul_(m)"),
@@ -97,6 +94,31 @@ def double_backward(step: Step, layout: StateLayout, *, vectorised: bool = True)
     return push
 
 
+def require_adjoint(step: Step, layout: StateLayout, state: Tensor, x: Any, V: Tensor) -> None:
+    """Compare <w, D v> of a double backward with <D' w, v> of a plain backward pass, for one w and one v.
+
+    Where a backward pass is not differentiable itself (once_differentiable, numpy, .data), the second one leaves its
+    part out without a word. The tolerance is that of Float32 for every type: spikes that a library makes in Float32, as
+    snntorch does, round cotangents in a Float64 step, while what is left out is no small part.
+
+    Raises:
+        RuntimeError: they differ.
+    """
+    random = torch.Generator().manual_seed(1)  # not the caller's stream
+    with torch.enable_grad():
+        origin, v = state.detach().requires_grad_(), V[..., 0].detach()
+        following = _on_flat(step, layout)(origin, x)
+        w = torch.randn(following.shape, generator=random, dtype=following.dtype).to(following.device).requires_grad_()
+        (vjp,) = torch.autograd.grad(following, origin, w, create_graph=True)
+        pushed = torch.autograd.grad(vjp, w, v, allow_unused=True)[0] if vjp.requires_grad else None
+    pushed = torch.zeros_like(w) if pushed is None else pushed
+    terms = vjp.detach() * v
+    error = ((w.detach() * pushed).sum() - terms.sum()).abs()
+    # not finite is somebody else's complaint
+    if float(error) > 1e3 * torch.finfo(torch.float32).eps * (float(w.norm() * pushed.norm()) + float(terms.norm())):
+        raise RuntimeError("a backward pass that the step uses has no gradient itself, or not the right one")
+
+
 def given_action(step: Step, layout: StateLayout, action: JacobianAction) -> Push:
     """A Jacobian action written by hand."""
     function = _on_flat(step, layout)
@@ -136,6 +158,8 @@ def choose(step: Step, layout: StateLayout, method: Method, state: Tensor, x: An
     reasons: dict[str, str] = {}
     for name, push in ways:
         try:
+            if name == "double_backward":
+                require_adjoint(step, layout, state, x, V)
             push(state, x, V)
         except (RuntimeError, NotImplementedError, TypeError, UserWarning) as error:
             reasons[name] = explain(error)  # of two double backwards the plainer one's reason stays

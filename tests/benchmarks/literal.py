@@ -1,7 +1,6 @@
 """The algorithm as one would write it down in torch: a loop over steps, Jacobians formed, autograd for the rest.
 
-What the timings are compared with. No products hoisted, nothing shared between loss and accuracy; a test shows that it
-computes the same.
+What the timings are compared with. No products are hoisted out of the loop. A test shows that it computes the same.
 """
 
 from __future__ import annotations
@@ -15,30 +14,19 @@ from pyflossing.loss import Parameters
 from pyflossing.spectrum import transient_steps
 
 
-def readouts(network, p, inputs):
-    """The readout after every step."""
-    x, seen = p.x0, []
-    for s in inputs:
-        x = network.step(x, p.ws @ s / p.ws.shape[1] + p.b[:, None], p.J)
-        seen.append(p.wr @ network.readout_state(x) + p.offset[:, None])
-    return seen
-
-
 def training_epoch(network, parameters, inputs, targets, first_scored_step):
-    """Loss, accuracy and gradients: one pass for the loss, another one for the accuracy."""
+    """Loss, accuracy and gradients."""
     p = Parameters(*(x.detach().requires_grad_() for x in parameters))
     first = max(first_scored_step - 1, 0)
     count = inputs.shape[2] * (len(inputs) - first_scored_step + 1)
-    loss = 0
-    for r, y in zip(readouts(network, p, inputs)[first:], targets[first:], strict=True):
-        loss = loss + binary_cross_entropy_with_logits(r, y, reduction="sum")
-    loss = loss / count
-    gradients = torch.autograd.grad(loss, p, materialize_grads=True)
-    right = 0
-    with torch.no_grad():
-        for r, y in zip(readouts(network, p, inputs)[first:], targets[first:], strict=True):
-            right += int(((r >= 0) == (y > 0.5)).sum())
-    return loss.item(), right / count, Parameters(*gradients)
+    x, seen = p.x0, []
+    for s in inputs:
+        x = network.step(x, p.ws @ s / p.ws.shape[1] + p.b[:, None], p.J)
+        seen.append(network.readout_state(x))
+    r, y = p.wr @ torch.stack(seen[first:]) + p.offset[:, None], targets[first:]
+    loss = binary_cross_entropy_with_logits(r, y, reduction="sum") / count
+    accuracy = int(((r >= 0) == (y > 0.5)).sum()) / count
+    return loss.item(), accuracy, Parameters(*torch.autograd.grad(loss, p, materialize_grads=True))
 
 
 def jacobian(network, x, x_next, J):

@@ -1,0 +1,97 @@
+"""The four panels of a training figure: accuracy and gradient over epochs, and both against the delay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pyflossing.figures.published import FloatArray
+from pyflossing.figures.training_runs import Job
+from pyflossing.plots._style import BLACK, BLUE, GREY, VERMILION, running_mean, say
+from pyflossing.results import TrainingResult
+
+Results = Mapping[Job, TrainingResult]
+
+CONDITIONS = {"no_flossing": ("no flossing", BLUE), "flossing": ("flossing", VERMILION)}
+
+
+def accuracies(results: Results, condition: str, delay: int) -> FloatArray:
+    """Accuracy (%) over epochs of all seeds, (seeds, E)."""
+    return np.array(
+        [100 * r.accuracy for job, r in results.items() if (job.condition, job.delay) == (condition, delay)]
+    )
+
+
+def gradient_norms(results: Results, condition: str, delay: int) -> FloatArray:
+    """Norm of the loss gradient of the initial state over epochs of all seeds, (seeds, E)."""
+    return np.array(
+        [r.gradient_norms["x0"] for job, r in results.items() if (job.condition, job.delay) == (condition, delay)]
+    )
+
+
+def final_accuracy(values: FloatArray) -> float:
+    """Mean over seeds of the last hundred epochs, %."""
+    return float(values[:, -100:].mean())
+
+
+def geometric_mean(values: FloatArray) -> float:
+    """Over seeds and epochs, of what is positive; NaN where nothing is."""
+    positive = values[values > 0]
+    return float(np.exp(np.log(positive).mean())) if len(positive) else float("nan")
+
+
+def draw_panels(results: Results, delay: int, published: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Panels A to D of a grid of runs; A and C at one delay.
+
+    Args:
+        results: the runs.
+        delay: of panels A and C; the XOR reaches back d = 2 delay steps.
+        published: for the panels "A" to "D" the published curves by condition, drawn dashed; none is needed.
+    """
+    figure = Figure(figsize=(11, 7.6), layout="constrained")
+    a, b, c, d = figure.subplots(2, 2).flat
+    for condition, (label, color) in CONDITIONS.items():
+        _over_epochs(a, accuracies(results, condition, delay), color, label, log=False)
+        _over_epochs(c, gradient_norms(results, condition, delay), color, label, log=True)
+        delays = sorted({job.delay for job in results if job.condition == condition})
+        if delays:
+            twice = [2 * one for one in delays]
+            finals = [final_accuracy(accuracies(results, condition, one)) for one in delays]
+            norms = [geometric_mean(gradient_norms(results, condition, one)) for one in delays]
+            b.plot(twice, finals, "o-", color=color, label=label)
+            d.plot(twice, norms, "o-", color=color, label=label)
+        for ax, panel in ((a, "A"), (b, "B"), (c, "C"), (d, "D")):
+            if panel in published:
+                curve = published[panel][condition]
+                ax.plot(curve["x"], curve["y"], "--", color=color, lw=1, zorder=5)
+    a.set(xlabel="epoch", ylabel="accuracy (%)", title=f"A: d = {2 * delay}", ylim=(45, 102))
+    b.set(xlabel="d (steps)", ylabel="accuracy of the last 100 epochs (%)", title="B", ylim=(45, 102))
+    c.set(xlabel="epoch", ylabel=r"$|\partial L/\partial x_0|$", title=f"C: d = {2 * delay}")
+    d.set(xlabel="d (steps)", ylabel=r"$|\partial L/\partial x_0|$, mean over epochs", title="D")
+    for ax in (a, b, c, d):
+        ax.spines[["top", "right"]].set_visible(False)
+        if not ax.lines:
+            say(ax, "not run")
+    for ax in (c, d):
+        if ax.lines:
+            ax.set_yscale("log")
+    for ax in (a, b):
+        ax.axhline(50, color=GREY, ls=":", lw=0.8)
+    if published:
+        a.plot([], [], "--", color=BLACK, lw=1, label="published")
+    a.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def _over_epochs(ax: Axes, values: FloatArray, color: str, label: str, *, log: bool) -> None:
+    if not len(values):
+        return
+    window = max(1, values.shape[1] // 50)
+    epochs = np.arange(1, values.shape[1] + 1)
+    smooth = np.array([running_mean(one, window, log=log) for one in values])
+    ax.plot(epochs, smooth.T, color=color, alpha=0.3, lw=0.7)
+    ax.plot(epochs, np.median(smooth, axis=0), color=color, lw=2, label=f"{label} ({len(values)} runs)")

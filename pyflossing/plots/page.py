@@ -1,0 +1,49 @@
+"""One page that shows a whole run."""
+
+from __future__ import annotations
+
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+
+from pyflossing.networks import SpikingNetwork
+from pyflossing.plots.activity import membranes, raster, readout
+from pyflossing.plots.epochs import accuracy, gradient_norm, loss
+from pyflossing.plots.exponents import exponents, spectrum
+from pyflossing.results import TrainingResult
+
+
+def overview(result: TrainingResult) -> Figure:
+    """A page for a run: loss, accuracy, gradient, exponents, answers; spikes and membranes of a spiking network.
+
+    Triangles on the time axes mark flossing episodes.
+
+    Args:
+        result: a run.
+
+    Returns:
+        a figure, to be shown, or saved with its ``savefig``.
+    """
+    spiking = isinstance(result.config.network, SpikingNetwork)
+    figure = pyplot.figure(figsize=(12, 9.5 if spiking else 6.6), layout="constrained")
+    grid = figure.add_gridspec(3 if spiking else 2, 6)
+    panels = [figure.add_subplot(grid[row, column : column + 2]) for row in range(2) for column in (0, 2, 4)]
+    if spiking:
+        raster(result, figure.add_subplot(grid[2, :3]))
+        membranes(result, figure.add_subplot(grid[2, 3:]))
+    for draw, ax in zip((loss, accuracy, gradient_norm, spectrum, exponents, readout), panels, strict=True):
+        draw(result, ax)
+    figure.suptitle(_title(result))
+    return figure
+
+
+def _title(result: TrainingResult) -> str:
+    config = result.config
+    parts = [
+        f"{config.network.kind} network of {config.n_units} units",
+        f"{type(config.task).__name__}, delay {config.task.delay}",
+        f"training epochs: {len(result.loss)}",
+        f"flossing epochs: {len(result.spectra)}, exponents: {config.flossing.n_exponents}",
+    ]
+    if len(result.accuracy):
+        parts.append(f"accuracy {100 * result.accuracy[-1]:.1f} %")
+    return " · ".join(parts)

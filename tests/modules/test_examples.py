@@ -1,0 +1,30 @@
+"""The examples run, shortened, and move the exponents towards the target; the page for users runs, too."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize(("name", "n_epochs"), [("floss_gru", 5), ("floss_snntorch", 12)])
+def test_examples_move_exponents_and_draw_them(name, n_epochs, tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(DOCS / "examples")
+    example = importlib.import_module(name)
+    path = tmp_path / "spectrum.png"
+    before, after = example.main(path, n_epochs)
+    far, near = ((s.exponents[:, : example.N_FLOSSED] - example.TARGET).abs().mean() for s in (before, after))
+    assert near < 0.8 * far
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out.startswith(f"before: mean distance from the target {far:.3f} per step")
+
+
+def test_the_code_of_the_page_runs(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "modules.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert len(blocks) == 5
+    exec("\n".join(blocks), {"__name__": "page"})
+    assert "jacobian_action and double_backward: " in capsys.readouterr().out

@@ -1,0 +1,183 @@
+"""Claims about the published figures: their data, our runs beside them, and what stands in the report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+
+mpl.use("Agg")
+
+from pyflossing import initial_weights
+from pyflossing.figures import (
+    FIGURES,
+    PUBLISHED_FIGURES,
+    binary_flossing,
+    binary_training,
+    published,
+    spiking_training,
+    training_runs,
+)
+from pyflossing.figures.binary_flossing import Settings, compute, distances, floss, knee
+from pyflossing.figures.provenance import kept
+from pyflossing.figures.published import at
+from pyflossing.figures.training_panels import accuracies, final_accuracy, geometric_mean
+from pyflossing.figures.training_runs import grid, run_jobs
+
+SMALL = Settings(n_steps=13, n_epochs=3)
+
+
+def test_published_panels_hold_nine_realizations_that_average_to_their_mean():
+    for figure in ("binary_flossing_lambda1", "binary_flossing_spectrum"):
+        for name, curves in published(figure).items():
+            if name != "what":
+                assert len(curves["realizations"]) == 9
+                x = curves["mean"]["x"]
+                mean = np.mean([at(one, x) for one in curves["realizations"]], axis=0)
+                # the graphics leave out points on nearly straight lines
+                assert np.abs(mean - curves["mean"]["y"]).mean() < 2e-3
+    assert all(published(figure)["what"] for figure in PUBLISHED_FIGURES)
+
+
+def test_an_unknown_panel_is_refused():
+    with pytest.raises(ValueError, match="figure = '3A' is not allowed"):
+        published("3A")
+
+
+def test_published_curves_are_read_between_their_points():
+    assert at({"x": [0, 2], "y": [1.0, 3.0]}, [0, 1, 2]) == pytest.approx([1, 2, 3])
+
+
+def test_a_run_starts_from_the_published_networks_and_ends_where_the_next_epoch_would_start():
+    run = floss(SMALL, SMALL.config(0.5, 1, seed=2))
+    assert {name: values.shape for name, values in run.items()} == {"first": (4,), "before": (52,), "after": (52,)}
+    # panels A and B show the same first exponent
+    assert run["before"][0] == pytest.approx(run["first"][0], abs=1e-6)
+    assert run["after"][0] == pytest.approx(run["first"][3], abs=1e-6)
+    longer = floss(replace(SMALL, n_epochs=5), SMALL.config(0.5, 1, seed=2))
+    assert longer["first"] == pytest.approx(run["first"])
+
+
+def test_the_knee_is_the_largest_drop():
+    assert knee(np.array([0.1, 0.0, -0.05, -0.5, -0.6])) == 3
+    spectra = published("binary_flossing_spectrum")
+    assert [knee(np.array(spectra[name]["mean"]["y"])) for name in ("k1", "k16", "k32")] == [1, 16, 32]
+
+
+def test_the_published_curves_are_at_distance_zero_from_themselves():
+    curves, spectra = published("binary_flossing_lambda1"), published("binary_flossing_spectrum")
+    ours = {(0.5, k): {"after": at(spectra[f"k{k}"]["mean"], range(1, 53))[None]} for k in (1, 16, 32)}
+    ours[0.5, 1]["before"] = at(spectra["before"]["mean"], range(1, 53))[None]
+    ours[1.0, 1] = {}
+    for sharpness in (0.5, 1.0):
+        ours[sharpness, 1]["first"] = at(curves[f"sharpness_{sharpness}"]["mean"], range(151))[None]
+    found = distances(ours)
+    assert found["1A sharpness 0.5"] == {"largest over epochs 0 to 10": 0, "mean over all epochs": 0}
+    assert found["1B before"] == {"mean": 0, "largest": 0}
+    assert found["1B k = 32"]["mean"] == 0
+    assert found["1B k = 32"]["knee"] == 32
+    ours[0.5, 1]["first"] = ours[0.5, 1]["first"] + np.where(np.arange(151) == 7, 0.5, 0)
+    assert distances(ours)["1A sharpness 0.5"]["largest over epochs 0 to 10"] == pytest.approx(0.5)
+
+
+def test_figure_1_is_drawn_and_reported_and_a_second_call_computes_nothing(tmp_path, monkeypatch):
+    said: list[str] = []
+    picture = FIGURES["binary-flossing"](tmp_path / "new", settings=SMALL, seeds=[1, 2], progress=said.append)
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert len(said) == 8  # four panels' runs of two seeds
+    report = json.loads((tmp_path / "new" / "binary-flossing.json").read_text())
+    assert report["settings"]["n_steps"] == 13
+    assert "n_steps" in report["inferred"]
+    assert report["versions"]["torch"] == torch.__version__
+    assert report["seconds"] > 0
+    assert set(report["distances (1/step)"]) == {
+        "1A sharpness 0.5",
+        "1A sharpness 1.0",
+        "1B before",
+        "1B k = 1",
+        "1B k = 16",
+        "1B k = 32",
+    }
+    monkeypatch.setattr(binary_flossing, "floss", None)
+    FIGURES["binary-flossing"](tmp_path / "new", settings=SMALL, seeds=[1, 2])
+    with pytest.raises(TypeError):
+        FIGURES["binary-flossing"](tmp_path / "new", settings=SMALL, seeds=[3])
+
+
+def test_kept_numbers_come_back_bit_for_bit_and_others_settings_are_computed_anew(tmp_path):
+    file = tmp_path / "runs" / "a.json"
+    numbers = {"x": np.array([0.1, 1 / 3, -np.inf, 1e-300])}
+    kept(file, {"n": 1}, lambda: numbers)
+    again = kept(file, {"n": 1}, lambda: pytest.fail("computed twice"))
+    assert again["x"].tobytes() == numbers["x"].tobytes()
+    assert kept(file, {"n": 2}, lambda: {"x": np.zeros(1)})["x"] == [0]
+    file.write_text('{"settings": {}')
+    with pytest.raises(ValueError, match="is not a job of a figure, or it is damaged"):
+        kept(file, {"n": 2}, lambda: numbers)
+
+
+def test_realizations_differ_and_are_stacked_in_the_order_of_the_seeds(tmp_path):
+    ours, files = compute(tmp_path, SMALL, [2, 1])[:2]
+    assert ours[0.5, 16]["first"].shape == (2, 4)
+    assert len({file.name for file in files}) == 8
+    alone = floss(SMALL, SMALL.config(0.5, 16, seed=1))
+    assert np.array_equal(ours[0.5, 16]["first"][1], alone["first"])
+    assert not np.array_equal(initial_weights(80, 1).J, initial_weights(80, 2).J)
+
+
+def test_a_grid_has_whole_realizations_first_and_every_combination_once():
+    jobs = grid(binary_training.config, ["no_flossing", "flossing"], [5, 7], [1, 2])
+    assert [job.seed for job in jobs] == [1] * 4 + [2] * 4
+    assert len({job.name for job in jobs}) == 8
+    assert all(job.config.flosses == (job.condition == "flossing") for job in jobs)
+    assert all(job.config.task.delay == job.delay for job in jobs)
+
+
+def test_figure_2_takes_up_where_it_was_cut_short(tmp_path, monkeypatch):
+    said: list[str] = []
+    options = {"delays": [9], "conditions": ["no_flossing"], "n_epochs": 2}
+    FIGURES["binary-training"](tmp_path, seeds=[1], progress=said.append, **options)
+    picture = FIGURES["binary-training"](tmp_path, seeds=[1, 2], progress=said.append, **options)
+    assert said == ["no_flossing_delay9_seed1", "no_flossing_delay9_seed2"]
+    monkeypatch.setattr(training_runs, "train", None)
+    FIGURES["binary-training"](tmp_path, seeds=[1, 2, 3], only_kept=True, **options)
+    report = json.loads((tmp_path / "binary-training.json").read_text())
+    assert (report["run"], report["not run"]) == (said, ["no_flossing_delay9_seed3"])
+    assert "schedule" in report["inferred"]
+    found = report["distances (%; powers of ten)"]
+    assert found["B"]["no_flossing, d = 18"] == pytest.approx(2.66, abs=2)  # ours at chance, theirs at 52.66 %
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_run_with_other_settings_is_computed_anew_and_a_damaged_one_refused(tmp_path):
+    first, second = (
+        grid(lambda c, d, s, n=n: spiking_training.config(c, d, s, n), ["no_flossing"], [1], [1]) for n in (1, 2)
+    )
+    run_jobs(first, tmp_path)
+    (result,) = run_jobs(second, tmp_path).values()
+    assert len(result.loss) == 2
+    assert run_jobs(first, tmp_path, only_kept=True) == {}
+    (tmp_path / "no_flossing_delay1_seed1.npz").write_bytes(b"no result")
+    with pytest.raises(ValueError, match="is not a result of pyflossing"):
+        run_jobs(first, tmp_path)
+
+
+def test_the_spiking_figure_is_drawn_with_its_summary(tmp_path):
+    options = {"delays": [4], "seeds": [1], "n_epochs": 2}
+    picture = FIGURES["spiking-training"](tmp_path, conditions=["no_flossing"], **options)
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    report = json.loads((tmp_path / "spiking-training.json").read_text())
+    assert report["panels"]["no_flossing, d = 8"]["runs"] == 1
+    assert report["run"] == ["no_flossing_delay4_seed1"]
+
+
+def test_summaries_are_means_of_the_last_hundred_epochs_and_in_logarithms():
+    values = np.concatenate([np.zeros((2, 50)), np.full((2, 100), 80.0)], axis=1)
+    assert final_accuracy(values) == 80
+    assert geometric_mean(np.array([[1e-2, 1e-4, 0.0]])) == pytest.approx(1e-3)
+    assert np.isnan(geometric_mean(np.zeros((1, 2))))
+    assert accuracies({}, "flossing", 9).shape == (0,)
