@@ -167,7 +167,9 @@ def test_a_run_with_other_settings_is_computed_anew_and_a_damaged_one_refused(tm
 
 
 def test_the_spiking_figure_is_drawn_with_its_summary(tmp_path):
-    options = {"delays": [4], "seeds": [1], "n_epochs": 2}
+    options = {"seeds": [1], "n_epochs": 2}
+    FIGURES["spiking-training"](tmp_path, delays=[1], conditions=["no_flossing"], **options)  # panels A and C are empty
+    options["delays"] = [4]
     picture = FIGURES["spiking-training"](tmp_path, conditions=["no_flossing"], **options)
     assert picture.read_bytes()[:4] == b"\x89PNG"
     report = json.loads((tmp_path / "spiking-training.json").read_text())

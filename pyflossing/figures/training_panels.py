@@ -74,7 +74,7 @@ def draw_panels(results: Results, delay: int, published: Mapping[str, Mapping[st
     d.set(xlabel="d (steps)", ylabel=r"$|\partial L/\partial x_0|$, mean over epochs", title="D")
     for ax in (a, b, c, d):
         ax.spines[["top", "right"]].set_visible(False)
-        if not ax.lines:
+        if not any(line.get_label()[0] != "_" for line in ax.lines):
             say(ax, "not run")
     for ax in (c, d):
         if ax.lines:
@@ -83,7 +83,8 @@ def draw_panels(results: Results, delay: int, published: Mapping[str, Mapping[st
         ax.axhline(50, color=GREY, ls=":", lw=0.8)
     if published:
         a.plot([], [], "--", color=BLACK, lw=1, label="published")
-    a.legend(frameon=False, loc="upper left")
+    if a.get_legend_handles_labels()[0]:
+        a.legend(frameon=False, loc="upper left")
     return figure
 
 
@@ -94,4 +95,10 @@ def _over_epochs(ax: Axes, values: FloatArray, color: str, label: str, *, log: b
     epochs = np.arange(1, values.shape[1] + 1)
     smooth = np.array([running_mean(one, window, log=log) for one in values])
     ax.plot(epochs, smooth.T, color=color, alpha=0.3, lw=0.7)
-    ax.plot(epochs, np.median(smooth, axis=0), color=color, lw=2, label=f"{label} ({len(values)} runs)")
+    ax.plot(
+        epochs,
+        np.median(smooth, axis=0),
+        color=color,
+        lw=2,
+        label=f"{label}, {len(values)} run{'s' if len(values) > 1 else ''}",
+    )

@@ -85,7 +85,7 @@ def raster(result: TrainingResult, ax: Axes | None = None, *, trial: int = 1) ->
     ax.set_ylim(0.5, membrane.shape[1] + 0.5)
     ax.set_xlabel("step")
     ax.set_ylabel("unit")
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_title(f"{(membrane > threshold).mean():.2f} spikes per unit and step", fontsize="small", loc="left")
     return ax
 
