@@ -7,10 +7,10 @@ look at, or compare, every update.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +97,8 @@ class TrainingState:
         episodes: inter-episodes of flossing that have run.
         last_episode: the epoch before which the latest one ran.
         initial_state_norm: norm of the loss gradient of x0 in the latest epoch.
+        flossing_epoch: flossing epochs completed before the next training epoch.
+        frame: initial frame of the exponents; the same in all episodes.
     """
 
     parameters: Parameters
@@ -106,6 +108,7 @@ class TrainingState:
     episodes: int = 0
     last_episode: int | None = None
     initial_state_norm: float | None = None
+    flossing_epoch: int = 0
     frame: Tensor = field(default_factory=lambda: torch.empty(0, 0))
 
 
@@ -168,7 +171,7 @@ def flossing_episode(
     length = config.flossing.schedule.episode_length(
         epoch, state.episodes, state.initial_state_norm, state.last_episode
     )
-    for flossing_epoch in range(1, length + 1 if config.flossing.n_exponents else 1):
+    for flossing_epoch in range(state.flossing_epoch + 1, length + 1 if config.flossing.n_exponents else 1):
         try:
             yield _flossing_epoch(config, state, epoch, flossing_epoch, method)
         except NonFiniteError as error:
@@ -223,21 +226,42 @@ class History:
             self._flossing.append((record.epoch, record.flossing_epoch, record.loss))
             self._spectra.append(record.exponents)
 
+    def series(self, config: TrainingConfig) -> dict[str, npt.NDArray[Any]]:
+        """The numbers so far, under their names in ``TrainingResult.arrays``."""
+        epochs = np.array(self._epochs, dtype=np.float64).reshape(-1, 2)
+        flossing = np.array(self._flossing, dtype=np.float64).reshape(-1, 3)
+        k = config.flossing.n_exponents
+        norms = {f"gradient_norms/{name}": np.array(norms, dtype=np.float64) for name, norms in self._norms.items()}
+        return norms | {
+            "loss": epochs[:, 0].copy(),
+            "accuracy": epochs[:, 1].copy(),
+            "spectra": np.array(self._spectra, dtype=np.float64).reshape(-1, k) if k else np.empty((0, 0)),
+            "flossing_loss": flossing[:, 2].copy(),
+            "flossing_epochs": flossing[:, :2].astype(np.int64),
+            "trial_order": np.array(self._orders, dtype=np.int64).reshape(-1, config.trials.batch_size),
+        }
+
+    @classmethod
+    def from_series(cls, series: Mapping[str, npt.NDArray[Any]]) -> History:
+        """The history whose numbers so far are these."""
+        history = cls()
+        history._epochs = list(zip(series["loss"].tolist(), series["accuracy"].tolist(), strict=True))
+        history._norms = {name: series[f"gradient_norms/{name}"].tolist() for name in Parameters._fields}
+        history._orders = list(series["trial_order"])
+        places, losses = series["flossing_epochs"].tolist(), series["flossing_loss"].tolist()
+        history._flossing = [(epoch, i, loss) for (epoch, i), loss in zip(places, losses, strict=True)]
+        history._spectra = list(series["spectra"])
+        return history
+
     def result(
         self, config: TrainingConfig, initial: Parameters, final: Parameters, elapsed_seconds: float
     ) -> TrainingResult:
-        epochs = np.array(self._epochs, dtype=np.float64).reshape(-1, 2)
-        flossing = np.array(self._flossing, dtype=np.float64).reshape(-1, 3)
-        k, batch = config.flossing.n_exponents, config.trials.batch_size
+        series = self.series(config)
+        norms = {name: series.pop(f"gradient_norms/{name}") for name in Parameters._fields}
         return TrainingResult(
             config=config,
-            loss=epochs[:, 0].copy(),
-            accuracy=epochs[:, 1].copy(),
-            spectra=np.array(self._spectra, dtype=np.float64).reshape(-1, k) if k else np.empty((0, 0)),
-            flossing_loss=flossing[:, 2].copy(),
-            flossing_epochs=flossing[:, :2].astype(np.int64),
-            trial_order=np.array(self._orders, dtype=np.int64).reshape(-1, batch),
-            gradient_norms={name: np.array(norms, dtype=np.float64) for name, norms in self._norms.items()},
+            **series,
+            gradient_norms=norms,
             initial=_arrays(initial),
             final=_arrays(final),
             versions=versions(),
@@ -288,7 +312,7 @@ def training_update(
         clipped = clip(wide, config.optimiser.clip_threshold)
         updated[name], states[name] = adam_update(getattr(before, name), clipped, adam[name], _rates(config))
     state.parameters, state.training_adam = Parameters(**updated), states
-    state.epoch, state.initial_state_norm = epoch, norms["x0"]
+    state.epoch, state.flossing_epoch, state.initial_state_norm = epoch, 0, norms["x0"]
     return EpochRecord(
         epoch, result.loss, result.accuracy, norms, order, before, result.gradients, adam, state.parameters
     )
@@ -310,6 +334,7 @@ def _flossing_epoch(
     for name, gradient in result.gradients.items():
         updated[name], states[name] = adam_update(getattr(before, name), gradient, adam[name], _rates(config))
     state.parameters, state.flossing_adam = before._replace(**updated), states
+    state.flossing_epoch = flossing_epoch
     exponents = result.exponents.double().numpy()
     return FlossingRecord(epoch, flossing_epoch, exponents, result.loss, before, result.gradients, adam)
 

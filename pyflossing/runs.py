@@ -1,0 +1,218 @@
+"""A run in a folder of its own, that can be stopped at any moment and resumed bit for bit.
+
+    config.toml     all settings
+    log.jsonl       a line for each update (see ``run_log``)
+    checkpoint.npz  what the run is resumed from; gone when it has ended
+    result.npz      the result, when it has ended
+
+Files are replaced as a whole, so a process that is killed leaves the old or the new one. Processes that share a folder
+(the lock is ``flock``'s, so Linux and macOS only) take turns: the second is refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pyflossing._arguments import FieldError, Limit
+from pyflossing._files import write_atomically
+from pyflossing.checkpoints import Checkpoint
+from pyflossing.config import TrainingConfig
+from pyflossing.results import TrainingResult
+from pyflossing.run_log import log_line, log_of_series
+from pyflossing.training import Callback, run, suitable_threads
+
+CONFIG, LOG, CHECKPOINT, RESULT = "config.toml", "log.jsonl", "checkpoint.npz", "result.npz"
+_LOCK = ".lock"
+_Found = TypeVar("_Found", TrainingResult, Checkpoint)
+
+
+class Stopped(Exception):
+    """A run ended early because it was asked to; its checkpoint is written.
+
+    Attributes:
+        folder: of the run.
+        epoch: training epochs completed.
+    """
+
+    def __init__(self, folder: Path, epoch: int) -> None:
+        super().__init__(f"stopped after epoch {epoch}; pyflossing.runs.resume({str(folder)!r}) goes on from there")
+        self.folder = folder
+        self.epoch = epoch
+
+
+class FolderInUse(RuntimeError):
+    """Another process is running in the folder."""
+
+
+def train_in(
+    folder: str | Path,
+    config: TrainingConfig,
+    callbacks: Iterable[Callback] = (),
+    *,
+    checkpoint_every: float = 30.0,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainingResult:
+    """Train in a folder, which is made if it does not exist.
+
+    Args:
+        folder: of this run alone.
+        config: all settings.
+        callbacks: called with every record, as in :func:`pyflossing.train`.
+        checkpoint_every: seconds between checkpoints; 0 for one after every update.
+        stop: asked after every update; true writes a checkpoint and raises ``Stopped``.
+
+    Returns:
+        the result, which is in the folder too.
+
+    Raises:
+        FileExistsError: the folder holds a run.
+        FolderInUse: another process is running in it.
+        Stopped: see ``stop``.
+        OSError: a file cannot be written; what was written before stays as it is, and can be resumed.
+        NonFiniteError: as in :func:`pyflossing.train`.
+    """
+    place = Path(folder)
+    _check_interval(checkpoint_every)
+    if (place / CONFIG).exists():
+        raise FileExistsError(f"{place} holds a run already: resume it, or choose another folder")
+    with _writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+    with _alone_in(place):
+        with _writing(place / CONFIG):
+            config.save(place / CONFIG)
+        return _go_on(place, Checkpoint.of_new_run(config), tuple(callbacks), checkpoint_every, stop)
+
+
+def resume(
+    folder: str | Path,
+    callbacks: Iterable[Callback] = (),
+    *,
+    checkpoint_every: float = 30.0,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainingResult:
+    """Go on with the run of a folder from its last checkpoint; the numbers are those of an uninterrupted run.
+
+    On the same machine and with the same versions they are the same bit for bit. A run that has ended gives its result.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: one of its files is damaged, or its checkpoint is of other settings than its config.toml.
+        FolderInUse, Stopped, OSError, NonFiniteError: as in :func:`train_in`.
+    """
+    place = Path(folder)
+    _check_interval(checkpoint_every)
+    if not (place / CONFIG).is_file():
+        raise FileNotFoundError(f"{place} holds no run: there is no {CONFIG} in it")
+    with _alone_in(place):
+        config = TrainingConfig.load(place / CONFIG)
+        if (place / RESULT).exists():
+            return _of_config(TrainingResult.load(place / RESULT), config, place / RESULT)
+        if (place / CHECKPOINT).exists():
+            checkpoint = _of_config(Checkpoint.load(place / CHECKPOINT), config, place / CHECKPOINT)
+        else:
+            checkpoint = Checkpoint.of_new_run(config)
+        return _go_on(place, checkpoint, tuple(callbacks), checkpoint_every, stop)
+
+
+def train_or_resume(
+    folder: str | Path,
+    config: TrainingConfig,
+    callbacks: Iterable[Callback] = (),
+    *,
+    checkpoint_every: float = 30.0,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainingResult:
+    """``resume`` where the folder holds a run of this configuration, ``train_in`` where it holds none.
+
+    Raises:
+        ValueError: the folder holds a run of another configuration; and as in ``resume``.
+    """
+    place = Path(folder)
+    if not (place / CONFIG).exists():
+        return train_in(place, config, callbacks, checkpoint_every=checkpoint_every, stop=stop)
+    if TrainingConfig.load(place / CONFIG) != config:
+        raise ValueError(f"{place} holds a run of other settings")
+    return resume(place, callbacks, checkpoint_every=checkpoint_every, stop=stop)
+
+
+def _go_on(
+    place: Path,
+    checkpoint: Checkpoint,
+    callbacks: tuple[Callback, ...],
+    checkpoint_every: float,
+    stop: Callable[[], bool],
+) -> TrainingResult:
+    config, state, history = checkpoint.config, checkpoint.state, checkpoint.history
+    started = time.perf_counter() - checkpoint.elapsed_seconds
+    saved = time.monotonic()
+
+    def save() -> None:
+        checkpoint.elapsed_seconds = time.perf_counter() - started
+        with _writing(place / CHECKPOINT):
+            checkpoint.save(place / CHECKPOINT)
+
+    with _writing(place / LOG):
+        # a killed run's log may end beyond its checkpoint, or within a line
+        write_atomically(place / LOG, "".join(log_of_series(history.series(config))).encode())
+    with suitable_threads(config.n_units), (place / LOG).open("a", encoding="utf-8", buffering=1) as log:
+        for record in run(config, state):
+            history(record)
+            with _writing(place / LOG):
+                log.write(log_line(record))
+            for callback in callbacks:
+                callback(record)
+            stopping = stop()
+            if stopping or time.monotonic() - saved >= checkpoint_every:
+                save()
+                saved = time.monotonic()
+            if stopping:
+                raise Stopped(place, state.epoch)
+    result = history.result(config, checkpoint.initial, state.parameters, time.perf_counter() - started)
+    with _writing(place / RESULT):
+        result.save(place / RESULT)
+    (place / CHECKPOINT).unlink(missing_ok=True)
+    return result
+
+
+def _check_interval(checkpoint_every: float) -> None:
+    if not Limit(float).check("checkpoint_every", checkpoint_every) >= 0:
+        raise FieldError("checkpoint_every", checkpoint_every, "it must be a number of seconds from 0")
+
+
+def _of_config(found: _Found, config: TrainingConfig, path: Path) -> _Found:
+    if found.config != config:
+        raise ValueError(f"{path} is of other settings than the {CONFIG} beside it")
+    return found
+
+
+@contextmanager
+def _alone_in(place: Path) -> Iterator[None]:
+    """Hold the folder's lock, which ends with the process however it ends; and clear what a killed one left."""
+    with _writing(place / _LOCK):
+        descriptor = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderInUse(f"another process is running in {place}") from None
+        for name in (CONFIG, LOG, CHECKPOINT, RESULT):
+            for left in place.glob(f".{name}.*"):  # see write_atomically
+                left.unlink()
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Errors with the name of the file that was meant, not of a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, f"cannot write: {error.strerror}", str(path)) from error

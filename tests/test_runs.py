@@ -1,0 +1,167 @@
+"""Claims about runs in folders: killed, stopped, resumed, refused."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from pyflossing import DelayedXOR, Flossing, FlossingSchedule, Seeds, TanhNetwork, TrainingConfig, TrainingResult, train
+from pyflossing import Trials as Batch
+from pyflossing.runs import FolderInUse, Stopped, resume, train_in, train_or_resume
+
+# PYFLOSSING_KILLS=100 for the long version
+KILLS = int(os.environ.get("PYFLOSSING_KILLS", "12"))
+CONFIG = TrainingConfig(
+    network=TanhNetwork(),
+    n_units=5,
+    task=DelayedXOR(1),
+    trials=Batch(2, 6),
+    flossing=Flossing(3, 0.0, 14, 16, FlossingSchedule(before=4, episode=3, period=2, n_episodes=2)),
+    n_epochs=6,
+)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return train(CONFIG)
+
+
+def stop_after(n_updates):
+    calls = iter(range(1, 10**9))
+    return lambda: next(calls) >= n_updates
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_run_leaves_settings_log_and_result(tmp_path, whole):
+    result = train_in(tmp_path / "a" / "run", CONFIG)
+    folder = tmp_path / "a" / "run"
+    assert result.same_numbers(whole)
+    assert TrainingResult.load(folder / "result.npz").same_numbers(whole)
+    assert names(folder) == [".lock", "config.toml", "log.jsonl", "result.npz"]
+    assert TrainingConfig.load(folder / "config.toml") == CONFIG
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    epochs = [line for line in lines if "accuracy" in line]
+    assert [line["loss"] for line in epochs] == whole.loss.tolist()
+    assert [line["gradient_norms"]["x0"] for line in epochs] == whole.gradient_norms["x0"].tolist()
+    assert [line["exponents"] for line in lines if "exponents" in line] == whole.spectra.tolist()
+    assert resume(folder).same_numbers(whole)
+
+
+def test_stopped_after_any_update_and_resumed_it_leaves_the_same_bytes(tmp_path, whole):
+    train_in(tmp_path / "whole", CONFIG)
+    n_updates = len(whole.loss) + len(whole.flossing_loss)
+    for n in range(1, n_updates + 1):
+        folder = tmp_path / str(n)
+        with pytest.raises(Stopped, match=f"resume\\('{folder}'\\)"):
+            train_in(folder, CONFIG, stop=stop_after(n))
+        assert len((folder / "log.jsonl").read_text().splitlines()) == n
+        with (folder / "log.jsonl").open("a") as log:
+            log.write('{"epoch": 99, "lo')  # what a killed process can leave
+        assert resume(folder).same_numbers(whole)
+        assert (folder / "log.jsonl").read_bytes() == (tmp_path / "whole" / "log.jsonl").read_bytes()
+
+
+def test_killed_at_random_moments_it_loses_nothing(tmp_path):
+    config = replace(CONFIG, n_epochs=500 + 130 * KILLS)
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["pyflossing.runs"])
+    folder, chance, kills = tmp_path / "run", random.Random(5), 0
+    while kills < KILLS:
+        process = processes.Process(
+            target=train_or_resume, args=(folder, config), kwargs={"checkpoint_every": 0.02 if kills % 2 else 0.0}
+        )
+        process.start()
+        moment = 0.2 * chance.random()
+        if kills > 2:  # the first ones may be killed before they have written anything
+            before = (folder / "log.jsonl").stat().st_mtime_ns if (folder / "log.jsonl").exists() else 0
+            while process.is_alive() and not (
+                (folder / "log.jsonl").exists() and (folder / "log.jsonl").stat().st_mtime_ns > before
+            ):
+                time.sleep(0.002)
+        time.sleep(moment)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "the run ended before it was killed; give it more epochs"
+        kills += 1
+    assert train_or_resume(folder, config).same_numbers(train(config))
+    assert names(folder) == [".lock", "config.toml", "log.jsonl", "result.npz"]
+
+
+def test_a_second_process_in_the_folder_is_refused(tmp_path):
+    def second(record):
+        with pytest.raises(FolderInUse, match="another process is running in"):
+            resume(tmp_path / "run")
+        assert (tmp_path / "run" / "log.jsonl").exists()
+
+    train_in(tmp_path / "run", CONFIG, [second])
+
+
+def test_folders_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no run"):
+        resume(tmp_path)
+    with pytest.raises(Stopped):
+        train_in(tmp_path / "run", CONFIG, stop=stop_after(3))
+    with pytest.raises(FileExistsError, match="holds a run already"):
+        train_in(tmp_path / "run", CONFIG)
+    other = replace(CONFIG, seeds=Seeds(network=2))
+    with pytest.raises(ValueError, match="holds a run of other settings"):
+        train_or_resume(tmp_path / "run", other)
+    other.save(tmp_path / "run" / "config.toml")
+    with pytest.raises(ValueError, match=r"checkpoint\.npz is of other settings than the config\.toml"):
+        resume(tmp_path / "run")
+    with pytest.raises(ValueError, match="checkpoint_every = -1 is not allowed"):
+        train_in(tmp_path / "new", CONFIG, checkpoint_every=-1)
+
+
+def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path):
+    with pytest.raises(Stopped):
+        train_in(tmp_path, CONFIG, stop=stop_after(3))
+    (tmp_path / "checkpoint.npz").write_bytes(b"garbage")
+    with pytest.raises(ValueError, match=r"checkpoint\.npz is not a checkpoint of pyflossing"):
+        resume(tmp_path)
+    assert (tmp_path / "checkpoint.npz").read_bytes() == b"garbage"
+
+
+def test_an_unwritable_place_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"cannot write: .*file/run"):
+        train_in(tmp_path / "file" / "run", CONFIG)
+    with pytest.raises(OSError, match=r"cannot write: .*/proc/run"):
+        train_in("/proc/run", CONFIG)
+
+
+FULL = """
+import resource, signal, sys
+from pyflossing.runs import resume
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+try:
+    resume(sys.argv[1], checkpoint_every=0)
+except OSError as error:
+    print(error)
+"""
+
+
+def test_a_disk_without_room_ends_the_run_with_a_name_and_leaves_it_resumable(tmp_path, whole):
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+    with pytest.raises(Stopped):
+        train_in(tmp_path, CONFIG, stop=stop_after(3))
+    before = (tmp_path / "checkpoint.npz").read_bytes()
+    said = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert "cannot write: File too large" in said.stdout, said.stderr
+    assert str(tmp_path) in said.stdout
+    assert (tmp_path / "checkpoint.npz").read_bytes() == before
+    assert resume(tmp_path).same_numbers(whole)
