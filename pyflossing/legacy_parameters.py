@@ -121,6 +121,8 @@ def to_legacy(config: TrainingConfig) -> tuple[int | float, ...]:
         raise FieldError("flossing.schedule", config.flossing.schedule, "only a FlossingSchedule has a legacy form")
     if config.optimiser.clip_norm != Adam.clip_norm:
         raise FieldError("optimiser.clip_norm", config.optimiser.clip_norm, "the legacy form knows 0.03 only")
+    if config.flossing.clip_norm != Flossing.clip_norm:
+        raise FieldError("flossing.clip_norm", config.flossing.clip_norm, "the legacy form does not clip flossing")
     values: list[int | float] = []
     for parameter in LEGACY_PARAMETERS:
         if parameter.name == "S":

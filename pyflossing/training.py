@@ -321,7 +321,7 @@ def training_update(
 def _flossing_epoch(
     config: TrainingConfig, state: TrainingState, epoch: int, flossing_epoch: int, method: Method
 ) -> FlossingRecord:
-    """One trial from input seed E sIn + e + i, one step of flossing's own Adam on ws, J and b, unclipped."""
+    """One trial from input seed E sIn + e + i, one step of flossing's own Adam on ws, J and b."""
     settings = config.flossing
     seed = config.input_seed(epoch + flossing_epoch)
     data = config.task.generate(1, settings.trial_steps, seed, amplitude=config.trials.amplitude)
@@ -332,7 +332,8 @@ def _flossing_epoch(
     )
     updated, states = {}, {}
     for name, gradient in result.gradients.items():
-        updated[name], states[name] = adam_update(getattr(before, name), gradient, adam[name], _rates(config))
+        clipped = clip(gradient, settings.clip_threshold)
+        updated[name], states[name] = adam_update(getattr(before, name), clipped, adam[name], _rates(config))
     state.parameters, state.flossing_adam = before._replace(**updated), states
     state.flossing_epoch = flossing_epoch
     exponents = result.exponents.double().numpy()

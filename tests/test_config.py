@@ -53,11 +53,12 @@ tasks = st.one_of(
     st.builds(DelayedCopy, st.integers(0, 9)),
 )
 usual_clip_norm = st.just(0.03)
+clip_norms = st.sampled_from([0.03, 1e-5, math.inf])
 decay = st.floats(0, 1, exclude_max=True)
 
 
 @st.composite
-def configs(draw, schedules=periodic, clip_norms=usual_clip_norm):
+def configs(draw, schedules=periodic, training_clip_norms=usual_clip_norm, flossing_clip_norms=st.just(math.inf)):
     task = draw(tasks)
     network = draw(st.one_of(networks, st.just(SpikingNetwork.per_step())))
     n_units = draw(st.integers(1, 9))
@@ -74,8 +75,9 @@ def configs(draw, schedules=periodic, clip_norms=usual_clip_norm):
             spectrum_steps,
             spectrum_steps + draw(small),
             draw(schedules),
+            draw(flossing_clip_norms),
         ),
-        optimiser=Adam(draw(finite), draw(decay), draw(decay), draw(clip_norms)),
+        optimiser=Adam(draw(finite), draw(decay), draw(decay), draw(training_clip_norms)),
         seeds=Seeds(draw(seeds), draw(st.integers(1, 2**50)), draw(seeds), draw(seeds)),
         n_epochs=draw(st.integers(0, 6)),
         dtype=draw(st.sampled_from(["float32", "float64"])),
@@ -101,7 +103,7 @@ def test_legacy_round_trip(config):
     assert TrainingConfig.from_legacy(*values, network=config.network).to_legacy() == values
 
 
-@given(config=configs(st.one_of(periodic, adaptive), st.sampled_from([0.03, 1e-5, math.inf])))
+@given(config=configs(st.one_of(periodic, adaptive), clip_norms, clip_norms))
 def test_toml_round_trip(config):
     assert TrainingConfig.from_toml(config.to_toml()) == config
 
@@ -138,6 +140,7 @@ def test_toml_that_leaves_things_out_has_the_defaults():
         ('[weights]\ncoupling = "sparse"', "weights.coupling = 'sparse' is not allowed"),
         ('[task]\nkind = "delayed_xor"\ndelay = 0', "task.delay = 0 is not allowed"),
         ("[optimiser]\nclip_norm = -1", "optimiser.clip_norm = -1"),
+        ("[flossing]\nclip_norm = 0.0", "flossing.clip_norm = 0.0"),
         ("[flossing]\nn_exponents = 81", "flossing.n_exponents = 81 is not allowed"),
     ],
 )
@@ -252,6 +255,7 @@ def test_a_run_that_would_draw_from_seed_zero_is_refused(base, epochs, schedule)
     "config",
     [
         replace(TrainingConfig(), optimiser=Adam(clip_norm=1.0)),
+        replace(TrainingConfig(), flossing=Flossing(clip_norm=0.03)),
         replace(TrainingConfig(), flossing=replace(Flossing(), schedule=AdaptiveSchedule(1e-3, 5, 2))),
     ],
 )

@@ -163,6 +163,18 @@ def test_flossing_changes_the_recurrent_side_only_and_moves_exponents_to_the_tar
     assert np.abs(result.final["J"] - only_training.final["J"]).max() > 0.01
 
 
+@pytest.mark.parametrize("norm", [1e-3, 0.03])
+def test_flossing_with_a_clip_norm_remembers_gradients_of_that_norm_at_most(norm):
+    """Each array on its own; Adam's first moment after the first epoch is 1 - beta1 times what it was given."""
+    config = replace(SMALL, flossing=replace(SMALL.flossing, clip_norm=norm, schedule=FlossingSchedule(2, 0, 1, 0)))
+    first, second = (record for record in run(config, initial_state(config)) if isinstance(record, FlossingRecord))
+    norms = {name: float(torch.linalg.vector_norm(gradient)) for name, gradient in first.gradients.items()}
+    assert max(norms.values()) > norm
+    for name, adam in second.adam.items():
+        given_norm = float(torch.linalg.vector_norm(adam.m)) / (1 - config.optimiser.beta1)
+        assert given_norm == pytest.approx(min(norms[name], norm), rel=1e-5)
+
+
 def test_no_exponents_no_epochs_and_a_copy_without_delay_are_legal():
     nothing = train(replace(SMALL, n_epochs=0))
     assert nothing.loss.shape == (0,)
