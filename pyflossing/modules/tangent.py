@@ -113,9 +113,10 @@ def require_adjoint(step: Step, layout: StateLayout, state: Tensor, x: Any, V: T
         pushed = torch.autograd.grad(vjp, w, v, allow_unused=True)[0] if vjp.requires_grad else None
     pushed = torch.zeros_like(w) if pushed is None else pushed
     terms = vjp.detach() * v
-    error = ((w.detach() * pushed).sum() - terms.sum()).abs()
+    error = ((w.detach() * pushed.detach()).sum() - terms.sum()).abs()
     # not finite is somebody else's complaint
-    if float(error) > 1e3 * torch.finfo(torch.float32).eps * (float(w.norm() * pushed.norm()) + float(terms.norm())):
+    scale = (w.norm() * pushed.norm()).detach() + terms.norm()
+    if float(error) > 1e3 * torch.finfo(torch.float32).eps * float(scale):
         raise RuntimeError("a backward pass that the step uses has no gradient itself, or not the right one")
 
 
