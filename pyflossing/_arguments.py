@@ -52,6 +52,16 @@ class Limit:
         return number
 
 
+def require_positive_or_infinite(name: str, value: Any) -> float:
+    """A number above zero that is finite in Float32, or infinity, as a Python float."""
+    if value == math.inf:
+        return math.inf
+    number = require_float32(name, value)
+    if number <= 0:
+        raise FieldError(name, value, "it must be > 0, or infinity")
+    return number
+
+
 def _is_boolean(value: Any) -> bool:
     return isinstance(value, bool) or type(value).__name__ == "bool_"
 

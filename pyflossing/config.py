@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pyflossing._arguments import FieldError, Limit, require_choice
+from pyflossing._arguments import FieldError, Limit, require_choice, require_positive_or_infinite
 from pyflossing.networks import Network, SpikingNetwork
 from pyflossing.schedule import AdaptiveSchedule, FlossingSchedule
 from pyflossing.spectrum import transient_steps
@@ -28,12 +28,7 @@ def _check_fields(section: Any, prefix: str, limits: dict[str, Limit]) -> None:
 
 
 def _check_clip_norm(section: Adam | Flossing, prefix: str) -> None:
-    if section.clip_norm == math.inf:
-        return
-    clip_norm = Limit(float).check(f"{prefix}clip_norm", section.clip_norm)
-    if clip_norm <= 0:
-        raise FieldError(f"{prefix}clip_norm", section.clip_norm, "it must be > 0, or infinity")
-    object.__setattr__(section, "clip_norm", clip_norm)
+    object.__setattr__(section, "clip_norm", require_positive_or_infinite(f"{prefix}clip_norm", section.clip_norm))
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pyflossing._arguments import FieldError, Limit
+from pyflossing._arguments import FieldError, Limit, require_positive_or_infinite
 
 _COUNT = Limit(int, 0)
 
@@ -76,10 +77,10 @@ class FlossingSchedule:
 
 @dataclass(frozen=True)
 class AdaptiveSchedule:
-    """Flossing when gradients vanish. The rule is ours: the published "adaptive flossing" is not described in print.
+    """Flossing when gradients vanish or explode. The rule is ours: "adaptive flossing" is not described in print.
 
     An episode comes before epoch e > 1 when the Euclidean norm of the loss gradient of the initial state was below
-    ``threshold`` in epoch e - 1.
+    ``threshold``, or above ``ceiling``, in epoch e - 1.
 
     Args:
         threshold: > 0.
@@ -87,6 +88,7 @@ class AdaptiveSchedule:
         n_episodes: how many at most, ``before`` not counted.
         before: flossing epochs before training.
         cooldown: epochs between two episodes at least.
+        ceiling: above ``threshold``; infinity, the default, flosses only when gradients vanish.
 
     Raises:
         ValueError: a number out of range.
@@ -97,6 +99,7 @@ class AdaptiveSchedule:
     n_episodes: int
     before: int = 0
     cooldown: int = 1
+    ceiling: float = math.inf
 
     LIMITS = {  # noqa: RUF012
         "threshold": Limit(float),
@@ -111,14 +114,18 @@ class AdaptiveSchedule:
             object.__setattr__(self, name, limit.check(f"flossing.schedule.{name}", getattr(self, name)))
         if self.threshold <= 0:
             raise FieldError("flossing.schedule.threshold", self.threshold, "it must be > 0")
+        ceiling = require_positive_or_infinite("flossing.schedule.ceiling", self.ceiling)
+        if ceiling <= self.threshold:
+            raise FieldError("flossing.schedule.ceiling", self.ceiling, f"it must be > threshold, {self.threshold}")
+        object.__setattr__(self, "ceiling", ceiling)
 
     def episode_length(self, epoch: int, episodes: int, norm: float | None, last_episode: int | None) -> int:
         """Flossing epochs to run before training epoch ``epoch``; see :meth:`FlossingSchedule.episode_length`."""
         if epoch == 1:
             return self.before
         rested = last_episode is None or epoch - last_episode >= self.cooldown
-        due = rested and episodes < self.n_episodes and norm is not None and norm < self.threshold
-        return self.episode if due else 0
+        away = norm is not None and not self.threshold <= norm <= self.ceiling
+        return self.episode if rested and episodes < self.n_episodes and away else 0
 
     def possible_flossing_epochs(self, n_epochs: int) -> Iterator[tuple[int, int]]:
         """First and last e + i of any episode that a run of ``n_epochs`` can have."""

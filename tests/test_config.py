@@ -44,7 +44,15 @@ finite = st.floats(-1e6, 1e6)
 small = st.integers(0, 5)
 seeds = st.integers(0, 2**63 - 1)
 periodic = st.builds(FlossingSchedule, small, small, st.integers(1, 5), small)
-adaptive = st.builds(AdaptiveSchedule, st.floats(1e-9, 1e3), small, small, small, st.integers(1, 9))
+adaptive = st.builds(
+    AdaptiveSchedule,
+    st.floats(1e-9, 1e3),
+    small,
+    small,
+    small,
+    st.integers(1, 9),
+    st.sampled_from([1e4, math.inf]),
+)
 weights = st.builds(
     WeightDistribution, st.sampled_from(["gaussian", "orthogonal"]), finite, finite, finite, finite, finite, finite
 )
@@ -53,12 +61,13 @@ tasks = st.one_of(
     st.builds(DelayedCopy, st.integers(0, 9)),
 )
 usual_clip_norm = st.just(0.03)
+no_clip_norm = st.just(math.inf)
 clip_norms = st.sampled_from([0.03, 1e-5, math.inf])
 decay = st.floats(0, 1, exclude_max=True)
 
 
 @st.composite
-def configs(draw, schedules=periodic, training_clip_norms=usual_clip_norm, flossing_clip_norms=st.just(math.inf)):
+def configs(draw, schedules=periodic, training_clip_norms=usual_clip_norm, flossing_clip_norms=no_clip_norm):
     task = draw(tasks)
     network = draw(st.one_of(networks, st.just(SpikingNetwork.per_step())))
     n_units = draw(st.integers(1, 9))
@@ -141,6 +150,10 @@ def test_toml_that_leaves_things_out_has_the_defaults():
         ('[task]\nkind = "delayed_xor"\ndelay = 0', "task.delay = 0 is not allowed"),
         ("[optimiser]\nclip_norm = -1", "optimiser.clip_norm = -1"),
         ("[flossing]\nclip_norm = 0.0", "flossing.clip_norm = 0.0"),
+        (
+            '[flossing.schedule]\nkind = "adaptive"\nthreshold = 0.1\nepisode = 1\nn_episodes = 1\nceiling = 0.1',
+            "flossing.schedule.ceiling = 0.1 is not allowed: it must be > threshold",
+        ),
         ("[flossing]\nn_exponents = 81", "flossing.n_exponents = 81 is not allowed"),
     ],
 )

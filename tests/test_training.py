@@ -185,12 +185,14 @@ def test_no_exponents_no_epochs_and_a_copy_without_delay_are_legal():
     assert len(copy.loss) == 9
 
 
-def test_adaptive_episodes_follow_small_gradients_of_the_initial_state():
+def test_adaptive_episodes_follow_gradients_of_the_initial_state_that_vanish_or_explode():
     schedule = AdaptiveSchedule(threshold=1e9, episode=1, n_episodes=2, before=1, cooldown=3)
     config = replace(SMALL, flossing=replace(SMALL.flossing, schedule=schedule))
     assert _where(config) == [(1, 1), (2, 1), (5, 1)]
     never = replace(schedule, threshold=1e-30)
     assert _where(replace(config, flossing=replace(config.flossing, schedule=never))) == [(1, 1)]
+    exploding = replace(never, ceiling=1e-29)
+    assert _where(replace(config, flossing=replace(config.flossing, schedule=exploding))) == [(1, 1), (2, 1), (5, 1)]
 
 
 def test_a_number_that_is_not_finite_stops_the_run_and_names_its_place():
