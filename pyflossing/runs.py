@@ -28,7 +28,7 @@ from pyflossing.run_log import log_line, log_of_series
 from pyflossing.training import Callback, run, suitable_threads
 
 CONFIG, LOG, CHECKPOINT, RESULT = "config.toml", "log.jsonl", "checkpoint.npz", "result.npz"
-_LOCK = ".lock"
+LOCK = ".lock"
 _Found = TypeVar("_Found", TrainingResult, Checkpoint)
 
 
@@ -194,8 +194,8 @@ def _of_config(found: _Found, config: TrainingConfig, path: Path) -> _Found:
 @contextmanager
 def _alone_in(place: Path) -> Iterator[None]:
     """Hold the folder's lock, which ends with the process however it ends; and clear what a killed one left."""
-    with _writing(place / _LOCK):
-        descriptor = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    with _writing(place / LOCK):
+        descriptor = os.open(place / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
