@@ -21,7 +21,7 @@ from pyflossing.training import EpochRecord, FlossingRecord, Record
 
 _SECONDS_BETWEEN_PICTURES = 0.1
 _SECONDS_BETWEEN_LINES = 10.0
-_WIDEST_BAR = 30
+_NARROWEST_BAR, _WIDEST_BAR = 10, 30
 
 
 class Meter:
@@ -104,12 +104,13 @@ class _Line:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # a line as wide as the terminal would wrap on some
         text, room = fitted(self._meter.words(), options.max_width - 1)
+        words = Text(text, no_wrap=True, overflow="ellipsis")
+        words.truncate(options.max_width - 1, overflow="ellipsis")
+        if room <= _NARROWEST_BAR:
+            yield words
+            return
         grid = Table.grid(padding=(0, 2, 0, 0))
-        cells: list[Text | ProgressBar] = []
-        if room > 10:
-            cells.append(ProgressBar(1.0, self._meter.fraction(), width=min(_WIDEST_BAR, room - 2)))
-        cells.append(Text(text, no_wrap=True, overflow="ellipsis"))
-        grid.add_row(*cells)
+        grid.add_row(ProgressBar(1.0, self._meter.fraction(), width=min(_WIDEST_BAR, room - 4)), words)
         yield grid
 
 
