@@ -62,6 +62,13 @@ def to_toml(config: TrainingConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
+def section_to_toml(section: Any, path: str) -> list[str]:
+    """The lines of one section, such as a network, and of those within it; ``path`` is its name."""
+    lines: list[str] = []
+    _write_table(_to_dict(section, path), path, lines)
+    return lines[1:]
+
+
 def from_toml(text: str) -> TrainingConfig:
     """See :meth:`TrainingConfig.from_toml`."""
     try:
@@ -122,12 +129,13 @@ def _join(path: str, name: str) -> str:
 def _write_table(table: Mapping[str, Any], path: str, lines: list[str]) -> None:
     if path:
         lines += ["", f"[{path}]"]
-    lines += [f"{name} = {_literal(value)}" for name, value in table.items() if not isinstance(value, Mapping)]
+    lines += [f"{name} = {toml_value(value)}" for name, value in table.items() if not isinstance(value, Mapping)]
     for name, value in table.items():
         if isinstance(value, Mapping):
             _write_table(value, _join(path, name), lines)
 
 
-def _literal(value: str | float) -> str:
+def toml_value(value: str | float) -> str:
+    """One value as TOML."""
     # JSON's strings are TOML's, and Python's shortest float is exact and legal in TOML ("inf" included)
     return json.dumps(value) if isinstance(value, str) else repr(value)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 import pyflossing
+from pyflossing.cli import config, figure, legacy, legacy_values, parity, show, spectrum, train
 from pyflossing.cli.output import write_line
-from pyflossing.cli.train import EXAMPLES as TRAIN_EXAMPLES
-from pyflossing.cli.train import train
 
 _EPILOG = """\b
 Exit codes:
@@ -49,4 +49,14 @@ def _options(
     pass
 
 
-app.command("train", epilog=TRAIN_EXAMPLES)(train)
+def _add(command: Callable[..., None], summary: str, examples: str, context: dict[str, Any] | None = None) -> None:
+    app.command(short_help=summary, epilog=examples, context_settings=context)(command)
+
+
+_add(train.train, "Train a network in a folder, or go on with it.", train.EXAMPLES)
+_add(legacy.legacy, "The same with the original's 33 values.", legacy.EXAMPLES, legacy_values.CONTEXT)
+_add(spectrum.spectrum, "Lyapunov exponents of a network.", spectrum.EXAMPLES)
+_add(show.show, "What a result or a run in its folder is.", show.EXAMPLES)
+_add(figure.figure, "Draw a figure, and compute what it lacks.", figure.EXAMPLES)
+_add(config.config, "Settings with comments; legacy calls as TOML.", config.EXAMPLES, legacy_values.CONTEXT)
+_add(parity.parity, "Compare with Julia, number by number.", parity.EXAMPLES, parity.CONTEXT)

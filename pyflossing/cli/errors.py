@@ -95,4 +95,6 @@ def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename is not None else ""
         return f"{place}{error.strerror}"
+    if isinstance(error, ImportError):
+        return "pictures need matplotlib: pip install 'pyflossing[plot]'"
     return str(error)
