@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -39,6 +40,7 @@ def guarded(command: Callable[_P, None]) -> Callable[_P, None]:
             forget_stdout()
             raise typer.Exit(PIPE_CLOSED) from None
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would break into the end of the process
             complain("interrupted")
             raise typer.Exit(INTERRUPTED) from None
         except (Refused, ArithmeticError, ValueError, TypeError, ImportError, OSError) as error:

@@ -169,7 +169,7 @@ def shown(config: TrainingConfig) -> Iterator[Callable[[Record], None]]:
                 live.update(_Picture(meter), refresh=True)
             else:
                 write_line(_joined(meter.words()))
-        except BrokenPipeError:
+        except OSError:  # the reader has gone, or the disk of a log is full
             lost = True
             forget_stdout()
 

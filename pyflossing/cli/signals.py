@@ -45,4 +45,5 @@ def stop_on_signals() -> Iterator[Stop]:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # one that has been stopped is about to end: nothing more must break in
+            signal.signal(number, handler if stop.signal is None else signal.SIG_IGN)

@@ -15,6 +15,7 @@ from cli.program import on_terminal, quick, start, wait_for
 from pyflossing import TrainingConfig, TrainingResult, train
 from pyflossing.checkpoints import Checkpoint
 from pyflossing.cli.progress import Meter, Word, fitted
+from pyflossing.cli.signals import stop_on_signals
 from pyflossing.runs import Stopped, train_in
 from pyflossing.training import initial_state
 from pyflossing.training import run as run_updates
@@ -58,6 +59,22 @@ def test_stopped_by_ctrl_c_and_resumed_as_it_says_the_run_is_bitwise_that_of_no_
     assert (went_on, err) == (0, "")
     assert out.startswith("going on with the run in my run from its last checkpoint")
     assert TrainingResult.load(tmp_path / "my run" / "result.npz").same_numbers(train(TrainingConfig.load(config)))
+
+
+def test_a_second_signal_interrupts_at_once_and_further_ones_do_nothing():
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt), stop_on_signals() as stop:
+            assert not stop()
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop()
+            assert stop.exit_code == 130
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for other in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(other, signal.SIG_DFL)
 
 
 def test_a_signal_that_the_parent_ignores_does_not_stop_the_run(tmp_path):
