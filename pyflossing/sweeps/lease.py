@@ -88,16 +88,11 @@ class Watch:
         self._renewed: tuple[int, float] | None = None
         self._gone = False
 
-    @property
-    def orphaned(self) -> bool:
-        """Whether the process that started this one has died."""
-        return self._parent is not None and os.getppid() != self._parent
-
     def __call__(self) -> bool:
         now = time.monotonic()
         if not self._gone and now - self._asked >= _ASKED_EVERY:
             self._asked = now
-            self._gone = self.orphaned or self._ended(now)
+            self._gone = (self._parent is not None and os.getppid() != self._parent) or self._ended(now)
         return self._gone
 
     def _ended(self, now: float) -> bool:

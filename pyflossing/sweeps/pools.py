@@ -13,10 +13,8 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoo
 from typing import Any
 
 from pyflossing._arguments import FieldError, require_integer
-from pyflossing.sweeps.tasks import Outcome, Task, ignore_terminal, run_task
+from pyflossing.sweeps.tasks import Outcome, Task, become_child, run_task, run_task_of_child
 
-_IDLE_SECONDS = 30
-"""After these a process without work ends, also when the sweep was killed."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -85,10 +83,10 @@ class ProcessPool(Pool):
         executor = self._idle.pop() if self._idle else _process()
         future: Future[Outcome]
         try:
-            future = executor.submit(run_task, task)
+            future = executor.submit(run_task_of_child, task)
         except BrokenExecutor:  # its process died while it had nothing to do
             executor = _process()
-            future = executor.submit(run_task, task)
+            future = executor.submit(run_task_of_child, task)
         self._at_work[future] = executor
         return future
 
@@ -185,7 +183,7 @@ def _process() -> Any:
     _joblib()
     from joblib.externals.loky import ProcessPoolExecutor  # noqa: PLC0415 - an extra
 
-    return ProcessPoolExecutor(1, timeout=_IDLE_SECONDS, initializer=ignore_terminal, env=_ONE_THREAD)
+    return ProcessPoolExecutor(1, initializer=become_child, initargs=(os.getpid(),), env=_ONE_THREAD)
 
 
 def _joblib() -> Any:

@@ -12,6 +12,8 @@ from pyflossing.runs import LOG
 from pyflossing.sweeps.grid import Job
 from pyflossing.sweeps.results import run_folder
 
+_FIRST_SECONDS = 10.0
+"""Until then most of the time goes into starting processes."""
 _TAIL = 16384  # bytes; a line holds up to hundreds of exponents
 
 
@@ -67,10 +69,10 @@ class Estimate:
             self._shares[name] = max(self._shares[name], self._share(self._jobs[name]))
         for name in self._shares.keys() & ended.keys():
             self._shares[name] = 1.0
-        run = sum(self._shares.values()) - self._before
-        if run <= 0:
+        run, seconds = sum(self._shares.values()) - self._before, time.monotonic() - self._started
+        if run <= 0 or seconds < _FIRST_SECONDS:
             return None
-        return (len(self._shares) - sum(self._shares.values())) * (time.monotonic() - self._started) / run
+        return (len(self._shares) - sum(self._shares.values())) * seconds / run
 
     def _share(self, job: Job) -> float:
         """The share of a run's epochs that its log tells of."""

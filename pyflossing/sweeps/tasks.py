@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +25,8 @@ from pyflossing.training import Record
 ENSEMBLE = "ensemble"
 """The key in a result's ``versions`` that says that it was computed in lock-step with others."""
 _ASK_FOR_FOLDER_EVERY = 0.5
+_ASK_FOR_PARENT_EVERY = 0.5
+_at_work = threading.Lock()
 
 
 class Task(TypedDict):
@@ -70,10 +73,28 @@ def run_task(task: Task) -> Outcome:
         torch.set_num_threads(before)
 
 
-def ignore_terminal() -> None:
-    """Leave Ctrl-C and a closed terminal, which reach all processes, to the sweep: it tells the workers to stop."""
+def become_child(parent: int) -> None:
+    """Make this process one that works for its parent alone.
+
+    Ctrl-C and a closed terminal, which reach all processes, are left to the parent: it tells its children to stop. When
+    the parent is gone, the child ends as soon as it has no task.
+    """
     for name in (signal.SIGINT, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
+
+    def end_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(_ASK_FOR_PARENT_EVERY)
+        with _at_work:
+            os._exit(0)
+
+    threading.Thread(target=end_with_parent, name="pyflossing-parent", daemon=True).start()
+
+
+def run_task_of_child(task: Task) -> Outcome:
+    """``run_task`` in a process that ``become_child`` made, one at a time."""
+    with _at_work:
+        return run_task(task)
 
 
 def _outcome(task: Task) -> Outcome:
@@ -91,8 +112,6 @@ def _outcome(task: Task) -> Outcome:
         state, said = "busy", str(error)
     except Exception as error:  # whatever it is, other jobs go on
         state, said = "failed", f"{type(error).__name__}: {error}"
-    if watch.orphaned:
-        os._exit(0)  # nobody takes the outcome, or gives this process work again
     return Outcome(state=state, error=said, resumed=first.epochs_before)
 
 
