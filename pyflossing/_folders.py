@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_LOCK = ".lock"
+LOCK = ".lock"
 
 
 class FolderInUse(RuntimeError):
@@ -27,8 +27,8 @@ def alone_in(place: Path, names: Iterable[str]) -> Iterator[None]:
         FolderInUse: another process holds the lock.
         OSError: the folder cannot be written.
     """
-    with writing(place / _LOCK):
-        descriptor = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    with writing(place / LOCK):
+        descriptor = os.open(place / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -62,6 +62,13 @@ def to_toml(config: TrainingConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
+def section_to_toml(section: Any, path: str) -> list[str]:
+    """The lines of one section, such as a network, and of those within it; ``path`` is its name."""
+    lines: list[str] = []
+    write_table(_to_dict(section, path), path, lines)
+    return lines[1:]
+
+
 def from_toml(text: str) -> TrainingConfig:
     """See :meth:`TrainingConfig.from_toml`."""
     try:
@@ -123,13 +130,13 @@ def write_table(table: Mapping[str, Any], path: str, lines: list[str]) -> None:
     """Append a table of strings, numbers and tables, under its dotted name, to the lines of a TOML file."""
     if path:
         lines += ["", f"[{path}]"]
-    lines += [f"{name} = {literal(value)}" for name, value in table.items() if not isinstance(value, Mapping)]
+    lines += [f"{name} = {toml_value(value)}" for name, value in table.items() if not isinstance(value, Mapping)]
     for name, value in table.items():
         if isinstance(value, Mapping):
             write_table(value, _join(path, name), lines)
 
 
-def literal(value: str | float) -> str:
-    """A string or a number as TOML."""
+def toml_value(value: str | float) -> str:
+    """One value as TOML."""
     # JSON's strings are TOML's, and Python's shortest float is exact and legal in TOML ("inf" included)
     return json.dumps(value) if isinstance(value, str) else repr(value)

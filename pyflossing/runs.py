@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from pyflossing._arguments import FieldError, Limit
 from pyflossing._files import write_atomically
-from pyflossing._folders import FolderInUse, alone_in, writing
+from pyflossing._folders import LOCK, FolderInUse, alone_in, writing
 from pyflossing.checkpoints import Checkpoint
 from pyflossing.config import TrainingConfig
 from pyflossing.results import TrainingResult
@@ -28,7 +28,20 @@ from pyflossing.training import Callback, run, suitable_threads
 
 CONFIG, LOG, CHECKPOINT, RESULT = "config.toml", "log.jsonl", "checkpoint.npz", "result.npz"
 _FILES = (CONFIG, LOG, CHECKPOINT, RESULT)
-__all__ = ["FolderInUse", "Stopped", "keep", "resume", "train_in", "train_or_resume"]
+
+__all__ = [
+    "CHECKPOINT",
+    "CONFIG",
+    "LOCK",
+    "LOG",
+    "RESULT",
+    "FolderInUse",
+    "Stopped",
+    "keep",
+    "resume",
+    "train_in",
+    "train_or_resume",
+]
 
 _Found = TypeVar("_Found", TrainingResult, Checkpoint)
 

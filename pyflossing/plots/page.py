@@ -29,7 +29,7 @@ def overview(result: TrainingResult) -> Figure:
     panels = [figure.add_subplot(grid[row, column : column + 2]) for row in range(2) for column in (0, 2, 4)]
     if spiking:
         raster(result, figure.add_subplot(grid[2, :3]))
-        membranes(result, figure.add_subplot(grid[2, 3:]))
+        membranes(result, figure.add_subplot(grid[2, 3:]), n_units=min(5, result.config.n_units))
     for draw, ax in zip((loss, accuracy, gradient_norm, spectrum, exponents, readout), panels, strict=True):
         draw(result, ax)
     figure.suptitle(_title(result))

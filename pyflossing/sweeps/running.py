@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 
 from pyflossing._arguments import FieldError, Limit
 from pyflossing._folders import alone_in, writing
+from pyflossing._signals import stop_on_signals
 from pyflossing.config import Seeds
 from pyflossing.results import TrainingResult
 from pyflossing.runs import CONFIG, RESULT
@@ -37,15 +34,17 @@ class SweepStopped(Exception):
 
     Attributes:
         results: as they stand.
+        signal: the number of the signal that asked, None if it was ``stop``.
     """
 
-    def __init__(self, results: SweepResults) -> None:
+    def __init__(self, results: SweepResults, signal: int | None = None) -> None:
         done = sum(report.state == "done" for report in results.reports.values())
         super().__init__(
             f"stopped with {done} of {len(results.reports)} jobs done; "
             f"the same sweep in {results.folder} goes on from there"
         )
         self.results = results
+        self.signal = signal
 
 
 class JobsFailed(RuntimeError):
@@ -124,12 +123,12 @@ def run_sweep(
         results = replace(results, reports=reports)
         results.save()
         if any(report.state != "done" for report in reports.values()):
-            with leased(place) as lease, _stopping(stop) as asked:
+            with leased(place) as lease, stop_on_signals() as signals:
                 workers = pool(n_jobs, scheduler, scheduler_timeout)
-                run = _Run(results, reports, workers, lease, progress, asked, checkpoint_every)
+                run = _Run(results, reports, workers, lease, progress, lambda: signals() or stop(), checkpoint_every)
                 run.until_all_ended(ensemble)
-    if any(report.state in ("waiting", "stopped") for report in reports.values()):
-        raise SweepStopped(results)
+            if any(report.state in ("waiting", "stopped") for report in reports.values()):
+                raise SweepStopped(results, signals.signal)
     if results.failed:
         raise JobsFailed(results)
     return results
@@ -287,25 +286,3 @@ def _works(jobs: Sequence[Job], reports: dict[str, JobReport]) -> Iterator[_Work
     for group in groups.values():
         for start in range(0, len(group), _TOGETHER):
             yield _Work(tuple(group[start : start + _TOGETHER]))
-
-
-@contextmanager
-def _stopping(stop: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
-    """Whether to stop: asked by ``stop``, Ctrl-C, SIGTERM or a closed terminal; a second Ctrl-C is an interrupt."""
-    caught = threading.Event()
-    before = {}
-
-    def catch(number: int, frame: FrameType | None) -> None:
-        if caught.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        caught.set()
-
-    if threading.current_thread() is threading.main_thread():  # others cannot, and get no signals
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                before[number] = signal.signal(number, catch)
-    try:
-        yield lambda: caught.is_set() or stop()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyflossing._arguments import FieldError
-from pyflossing.config_toml import from_dict, literal, to_dict, write_table
+from pyflossing.config_toml import from_dict, to_dict, toml_value, write_table
 from pyflossing.sweeps.grid import Axis, Condition, Sweep
 from pyflossing.sweeps.overrides import Value, flatten
 
@@ -27,7 +27,7 @@ def to_toml(sweep: Sweep) -> str:
     write_table(to_dict(sweep.base), "base", lines)
     for condition in sweep.conditions:
         lines += ["", f"[conditions.{condition.name}]"]
-        lines += [f"{json.dumps(name)} = {literal(value)}" for name, value in condition.settings.items()]
+        lines += [f"{json.dumps(name)} = {toml_value(value)}" for name, value in condition.settings.items()]
     if sweep.axes:
         lines += ["", "[axes]", *(_axis_line(axis) for axis in sweep.axes)]
     return "\n".join(lines[1:]) + "\n"
@@ -84,17 +84,17 @@ def _linked(name: str, table: Mapping[str, Any]) -> Axis:
 def _axis_line(axis: Axis) -> str:
     if axis == Axis.of(axis.settings[0], (row[0] for row in axis.values)):
         return f"{json.dumps(axis.settings[0])} = {_list(row[0] for row in axis.values)}"
-    rows = (literal(row[0]) if _all_same(row) else _list(row) for row in axis.values)
+    rows = (toml_value(row[0]) if _all_same(row) else _list(row) for row in axis.values)
     return f"{axis.name} = {{ settings = {_list(axis.settings)}, values = [{', '.join(rows)}] }}"
 
 
 def _all_same(row: tuple[Value, ...]) -> bool:
     # 1 and 1.0 are equal, but not the same in a file
-    return len({literal(value) for value in row}) == 1
+    return len({toml_value(value) for value in row}) == 1
 
 
 def _list(values: Any) -> str:
-    return f"[{', '.join(literal(value) for value in values)}]"
+    return f"[{', '.join(toml_value(value) for value in values)}]"
 
 
 def _require_table(name: str, value: Any) -> Mapping[str, Any]:
