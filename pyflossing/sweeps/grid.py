@@ -165,6 +165,8 @@ class Sweep:
         if conditions is not None:
             _check_among("conditions", conditions, [condition.name for condition in self.conditions])
             kept = tuple(condition for condition in self.conditions if condition.name in conditions)
+            if not kept:
+                raise FieldError("conditions", [], "at least one must be named")
         _check_among("axes", points, [axis.name for axis in self.axes])
         axes = []
         for axis in self.axes:
