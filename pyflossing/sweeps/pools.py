@@ -200,5 +200,6 @@ def _dask() -> Any:
     try:
         import distributed  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ImportError("a scheduler needs Dask distributed: pip install 'pyflossing[cluster]'") from error
+        said = "a scheduler needs Dask distributed: pip install 'pyflossing[cluster]'"
+        raise ImportError(said, name="distributed") from error
     return distributed
