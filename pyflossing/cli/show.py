@@ -153,4 +153,7 @@ def _draw(result: TrainingResult, path: Path) -> None:
         raise Refused(f"--plot = {path} is not allowed: it must end in one of {', '.join(sorted(formats))}")
     stream = io.BytesIO()
     figure.savefig(stream, format=kind, dpi=110)
-    write_atomically(path, stream.getvalue())
+    try:
+        write_atomically(path, stream.getvalue())
+    except OSError as error:  # with the name that was meant, not a temporary one's
+        raise type(error)(error.errno, f"cannot write: {error.strerror}", str(path)) from None

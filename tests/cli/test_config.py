@@ -9,7 +9,16 @@ import sys
 
 import pytest
 
-from pyflossing import BinaryNetwork, SpikingNetwork, TanhNetwork, TrainingConfig, TrainingResult, train
+from pyflossing import (
+    AdaptiveSchedule,
+    BinaryNetwork,
+    Flossing,
+    SpikingNetwork,
+    TanhNetwork,
+    TrainingConfig,
+    TrainingResult,
+    train,
+)
 from pyflossing.config_template import ALTERNATIVES, SETTINGS, template
 from pyflossing.config_toml import to_dict
 from pyflossing.legacy_parameters import LEGACY_PARAMETERS
@@ -144,9 +153,7 @@ def test_constants_without_a_legacy_form_are_told(run, tmp_path):
     code, _, err = run("config", "--to-legacy", "a.toml")
     assert code == 0
     assert "the network's constants differ from the default ones of 'spiking'" in err
-    (tmp_path / "b.toml").write_text(
-        '[flossing.schedule]\nkind = "adaptive"\nthreshold = 1.0\nepisode = 1\nn_episodes = 1'
-    )
+    TrainingConfig(flossing=Flossing(schedule=AdaptiveSchedule(1.0, 1, 1))).save(tmp_path / "b.toml")
     code, out, err = run("config", "--to-legacy", "b.toml")
     assert (code, out) == (2, "")
     assert "flossing.schedule = AdaptiveSchedule" in err

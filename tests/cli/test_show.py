@@ -119,7 +119,7 @@ def test_a_result_without_flossing_or_epochs_is_shown(run, tmp_path):
         (["a.toml"], 1, "a.toml is not a result of pyflossing, or it is damaged"),
         (["half.npz"], 1, "half.npz is not a result of pyflossing, or it is damaged"),
         (["r.npz", "--plot", "a.xyz"], 2, "--plot = a.xyz is not allowed: it must end in one of "),
-        (["r.npz", "--plot", "none/a.png"], 1, "none/"),
+        (["r.npz", "--plot", "none/a.png"], 1, "none/a.png: cannot write: No such file or directory"),
     ],
 )
 def test_what_cannot_be_shown_is_told_in_one_line(run, tmp_path, result, arguments, code, message):
