@@ -21,7 +21,7 @@ RENEWED_EVERY = 2.0
 """Seconds between renewals."""
 PATIENCE = 60.0
 """Seconds without a renewal after which a worker takes the sweep for gone."""
-_ASKED_EVERY = 0.25
+_ASKED_EVERY = 0.1
 
 
 class Lease:

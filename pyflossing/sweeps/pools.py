@@ -190,9 +190,8 @@ def _joblib() -> Any:
     try:
         import joblib  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ImportError(
-            "several processes need joblib: pip install 'pyflossing[sweep]'; n_jobs=1 does not"
-        ) from error
+        said = "several processes need joblib: pip install 'pyflossing[sweep]'; n_jobs=1 does not"
+        raise ImportError(said, name="joblib") from error
     return joblib
 
 

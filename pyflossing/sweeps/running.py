@@ -22,7 +22,7 @@ from pyflossing.sweeps.progress import Estimate, SweepProgress
 from pyflossing.sweeps.results import SUMMARY, SWEEP, JobReport, SweepResults, progress_mark, run_folder
 from pyflossing.sweeps.tasks import Outcome, Task
 
-_POLL = 0.2
+_POLL = 0.1
 _TOLD_EVERY = 2.0
 _ATTEMPTS = 3
 _TOGETHER = 3
@@ -89,7 +89,7 @@ def run_sweep(
         ensemble: train jobs that differ in their seeds alone in lock-step, three at a time. The results are those of
             runs alone to rounding only, and say so; such jobs write no checkpoints.
         progress: called with how far it is, about every two seconds and whenever a job ends.
-        stop: asked five times a second; true does what Ctrl-C does.
+        stop: asked ten times a second; true does what Ctrl-C does.
         checkpoint_every: seconds between a run's checkpoints.
         scheduler_timeout: seconds to wait for the scheduler.
 
