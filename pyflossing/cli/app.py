@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import pyflossing
-from pyflossing.cli import config, figure, legacy, legacy_values, parity, show, spectrum, train
+from pyflossing.cli import config, figure, legacy, legacy_values, parity, show, spectrum, sweep, train
 from pyflossing.cli.output import write_line
 
 _EPILOG = """\b
@@ -55,6 +55,7 @@ def _add(command: Callable[..., None], summary: str, examples: str, context: dic
 
 _add(train.train, "Train a network in a folder, or go on with it.", train.EXAMPLES)
 _add(legacy.legacy, "The same with the original's 33 values.", legacy.EXAMPLES, legacy_values.CONTEXT)
+_add(sweep.sweep, "A grid of runs, over cores or a cluster.", sweep.EXAMPLES)
 _add(spectrum.spectrum, "Lyapunov exponents of a network.", spectrum.EXAMPLES)
 _add(show.show, "What a result or a run in its folder is.", show.EXAMPLES)
 _add(figure.figure, "Draw a figure, and compute what it lacks.", figure.EXAMPLES)

@@ -18,6 +18,13 @@ FAILED, WRONG, IN_USE, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
 
 _P = ParamSpec("_P")
 
+_EXTRAS = {
+    "matplotlib": "pictures need matplotlib: pip install 'pyflossing[plot]'",
+    "joblib": "several processes need joblib: pip install 'pyflossing[sweep]'; --jobs 1 does not",
+    "distributed": "a scheduler needs Dask distributed: pip install 'pyflossing[cluster]'",
+}
+"""What to say when a package is missing."""
+
 
 class Refused(Exception):
     """A command ends with a message and an exit code."""
@@ -89,7 +96,7 @@ def _code(error: Exception) -> int | None:
     if isinstance(error, ValueError):
         return WRONG
     if isinstance(error, ImportError):
-        return WRONG if error.name == "matplotlib" else None
+        return WRONG if error.name in _EXTRAS else None
     return FAILED if isinstance(error, OSError) else None
 
 
@@ -98,5 +105,5 @@ def _message(error: Exception) -> str:
         place = f"{error.filename}: " if error.filename is not None else ""
         return f"{place}{error.strerror}"
     if isinstance(error, ImportError):
-        return "pictures need matplotlib: pip install 'pyflossing[plot]'"
+        return _EXTRAS[error.name or ""]
     return str(error)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pyflossing._arguments import FieldError
+from pyflossing._signals import stop_on_signals
 from pyflossing.cli.errors import IN_USE, INTERRUPTED, Refused, complain
 from pyflossing.cli.output import write_json, write_line, write_table
-from pyflossing.cli.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from pyflossing.config import TrainingConfig
@@ -46,7 +46,7 @@ def run_in_folder(
     """
     if not checkpoint_every >= 0:
         raise FieldError("--checkpoint-every", checkpoint_every, "it must be a number of seconds from 0")
-    with stop_on_signals() as stop:
+    with stop_on_signals(ends_process=True) as stop:
         from pyflossing.cli.progress import shown  # noqa: PLC0415 - these need torch
         from pyflossing.runs import FolderInUse, Stopped, train_or_resume  # noqa: PLC0415
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 from cli.program import call, environment, quick
+from sweep_cases import sweep
 from typer.testing import CliRunner
 
 import pyflossing
@@ -17,7 +18,7 @@ from pyflossing.cli import app as program
 from pyflossing.cli import errors
 from pyflossing.cli.app import app
 
-COMMANDS = ("train", "legacy", "spectrum", "show", "figure", "config")
+COMMANDS = ("train", "legacy", "spectrum", "sweep", "show", "figure", "config")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -70,11 +71,22 @@ def test_help_does_not_wait_for_torch(tmp_path):
         ("rich", "--help", "the command line needs more: pip install 'pyflossing[cli]' (No module named 'rich')"),
         ("matplotlib", "show r.npz --plot a.png", "pictures need matplotlib: pip install 'pyflossing[plot]'"),
         ("matplotlib", "figure binary-flossing", "pictures need matplotlib: pip install 'pyflossing[plot]'"),
+        (
+            "joblib",
+            "sweep s.toml -q --jobs 2",
+            "several processes need joblib: pip install 'pyflossing[sweep]'; --jobs 1 does not",
+        ),
+        (
+            "distributed",
+            "sweep s.toml -q --scheduler tcp://node1:8786",
+            "a scheduler needs Dask distributed: pip install 'pyflossing[cluster]'",
+        ),
     ],
 )
 def test_a_missing_extra_is_named(run, tmp_path, missing, words, message):
     assert run("train", quick(tmp_path / "a.toml"), "-q")[0] == 0
     (tmp_path / "runs" / "a" / "result.npz").rename(tmp_path / "r.npz")
+    sweep().save(tmp_path / "s.toml")
     # a meta path finder that knows nothing of the package, as if it were not installed
     code = f"""
 import sys

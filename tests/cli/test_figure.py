@@ -16,27 +16,27 @@ SMALL = ("--delays", "1,2", "--seeds", "3", "--epochs", 2)
 def test_a_figure_is_drawn_from_runs_that_are_kept(run, tmp_path):
     code, out, err = run("figure", "spiking-training", "-o", "f", *SMALL)
     assert (code, err) == (0, "")
-    runs = [f"{c}_delay{d}_seed3" for d in (1, 2) for c in ("no_flossing", "flossing")]
-    assert out.splitlines() == [*runs, "written: f/spiking-training.png, f/spiking-training.json"]
+    runs = [f"{c}_seed3_delay{d}" for d in (1, 2) for c in ("no_flossing", "flossing")]
+    said = [f"{name}: done ({i}/4 done, 0 running)" for i, name in enumerate(runs, 1)]
+    assert out.splitlines() == [*said, "written: f/spiking-training.png, f/spiking-training.json"]
     assert json.loads((tmp_path / "f" / "spiking-training.json").read_text())["run"] == runs
     assert (tmp_path / "f" / "spiking-training.png").read_bytes().startswith(b"\x89PNG")
-    (tmp_path / "f" / "spiking-training-runs" / "flossing_delay2_seed3.npz").unlink()
+    (tmp_path / "f" / "spiking-training-runs" / "runs" / "flossing_seed3_delay2" / "result.npz").unlink()
     _, out, _ = run("figure", "spiking-training", "-o", "f", *SMALL, "--only-kept")
     assert out.splitlines() == ["written: f/spiking-training.png, f/spiking-training.json"]
-    assert json.loads((tmp_path / "f" / "spiking-training.json").read_text())["not run"] == ["flossing_delay2_seed3"]
+    assert json.loads((tmp_path / "f" / "spiking-training.json").read_text())["not run"] == ["flossing_seed3_delay2"]
     assert run("figure", "spiking-training", "-o", "f", *SMALL, "--quiet") == (0, "", "")
 
 
-def test_interrupted_it_keeps_the_runs_that_have_ended_and_says_so(run, tmp_path):
-    process = start("figure", "spiking-training", "-o", "f", "--delays", 1, "--epochs", 8, cwd=tmp_path)
-    kept = tmp_path / "f" / "spiking-training-runs"
-    wait_for(lambda: kept.exists() and len(list(kept.glob("*.npz"))) > 0)
+def test_interrupted_it_keeps_its_runs_and_says_so(tmp_path):
+    process = start("figure", "spiking-training", "-o", "f", "--delays", 1, "--epochs", 300, cwd=tmp_path)
+    log = tmp_path / "f" / "spiking-training-runs" / "runs" / "no_flossing_seed1_delay1" / "log.jsonl"
+    wait_for(lambda: log.exists() and len(log.read_text().splitlines()) > 3)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert (
-        err == "pyflossing: interrupted; runs that have ended are kept, and the same command goes on with the others\n"
-    )
+    assert err == "pyflossing: stopped with 0 of 6 jobs done; the same command goes on\n"
+    assert log.with_name("checkpoint.npz").exists()
     assert not (tmp_path / "f" / "spiking-training.png").exists()
 
 
@@ -45,6 +45,7 @@ def test_interrupted_it_keeps_the_runs_that_have_ended_and_says_so(run, tmp_path
     [
         (["nix"], "NAME = 'nix' is not allowed: it must be one of binary-flossing, binary-training, spiking-training"),
         (["binary-flossing", "--only-kept", "--delays", "1"], "binary-flossing has no --delays, --only-kept"),
+        (["binary-training", "--delays", "1"], "delay = 1 is not allowed: it must be one of 5, 7, 9, 11, 13"),
         (
             ["binary-training", "--delays", "1,x"],
             "--delays = '1,x' is not allowed: it must be whole numbers with commas",
@@ -64,8 +65,8 @@ def test_what_is_wrong_is_told_in_one_line(run, tmp_path, arguments, message):
 
 
 def test_a_damaged_run_ends_with_1(run, tmp_path):
-    (tmp_path / "f" / "binary-training-runs").mkdir(parents=True)
-    (tmp_path / "f" / "binary-training-runs" / "no_flossing_delay1_seed3.npz").write_bytes(b"x")
-    code, _, err = run("figure", "binary-training", "-o", "f", *SMALL)
+    assert run("figure", "spiking-training", "-o", "f", *SMALL, "-q", "--jobs", 1)[0] == 0
+    (tmp_path / "f" / "spiking-training-runs" / "runs" / "no_flossing_seed3_delay1" / "result.npz").write_bytes(b"x")
+    code, _, err = run("figure", "spiking-training", "-o", "f", *SMALL)
     assert code == 1
-    assert "no_flossing_delay1_seed3.npz is not a result of pyflossing, or it is damaged" in err
+    assert "no_flossing_seed3_delay1/result.npz is not a result of pyflossing, or it is damaged" in err

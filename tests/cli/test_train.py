@@ -13,9 +13,9 @@ import pytest
 from cli.program import on_terminal, quick, start, wait_for
 
 from pyflossing import TrainingConfig, TrainingResult, train
+from pyflossing._signals import stop_on_signals
 from pyflossing.checkpoints import Checkpoint
 from pyflossing.cli.progress import Meter, Word, fitted
-from pyflossing.cli.signals import stop_on_signals
 from pyflossing.runs import Stopped, train_in
 from pyflossing.training import initial_state
 from pyflossing.training import run as run_updates
@@ -64,7 +64,7 @@ def test_stopped_by_ctrl_c_and_resumed_as_it_says_the_run_is_bitwise_that_of_no_
 def test_a_second_signal_interrupts_at_once_and_further_ones_do_nothing():
     before = signal.getsignal(signal.SIGINT)
     try:
-        with pytest.raises(KeyboardInterrupt), stop_on_signals() as stop:
+        with pytest.raises(KeyboardInterrupt), stop_on_signals(ends_process=True) as stop:
             assert not stop()
             os.kill(os.getpid(), signal.SIGINT)
             assert stop()

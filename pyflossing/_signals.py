@@ -1,8 +1,9 @@
-"""Ctrl-C and its kin: the first asks a run to stop after its update, the second interrupts at once."""
+"""Ctrl-C and its kin: the first asks a run to stop after its update, a Ctrl-C after it interrupts at once."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -29,21 +30,30 @@ class Stop:
         return 128 + (self.signal or 0)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
-        if self.signal is not None:
+        if self.signal is None:
+            self.signal = number
+        elif number == signal.SIGINT:  # a terminal that closes may send several SIGHUP
             raise KeyboardInterrupt
-        self.signal = number
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Stop]:
-    """Within it, signals set the Stop; what the parent had ignored (nohup, a background job) stays ignored."""
+def stop_on_signals(*, ends_process: bool = False) -> Iterator[Stop]:
+    """Within it, signals set the Stop; what the parent had ignored (nohup, a background job) stays ignored.
+
+    Outside the main thread, where no handler can be set and no signal arrives, nothing does.
+
+    Args:
+        ends_process: whether the process is about to end where a signal has come; further ones are ignored then, lest
+            they break into its end.
+    """
     stop, before = Stop(), {}
-    for number in _SIGNALS:
+    in_main = threading.current_thread() is threading.main_thread()
+    for number in _SIGNALS if in_main else ():
         if signal.getsignal(number) != signal.SIG_IGN:
             before[number] = signal.signal(number, stop._handle)
     try:
         yield stop
     finally:
         for number, handler in before.items():
-            # one that has been stopped is about to end: nothing more must break in
-            signal.signal(number, handler if stop.signal is None else signal.SIG_IGN)
+            ending = ends_process and stop.signal is not None
+            signal.signal(number, signal.SIG_IGN if ending else handler)
