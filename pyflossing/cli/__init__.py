@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
 def main() -> None:
     """Run the command line; ends the process with the exit codes of ``pyflossing.cli.errors``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # neither None nor a test's
+            stream.reconfigure(errors="backslashreplace")  # a folder's name may not be in the terminal's encoding
     try:
         import rich  # noqa: F401, PLC0415
         import typer  # noqa: F401, PLC0415

@@ -123,12 +123,10 @@ class _Picture:
         bar.add_row(
             ProgressBar(1.0, fraction, min(_WIDEST_BAR, max(1, width - len(percent))), style="bright_black",
                         complete_style="cyan", finished_style="green"),
-            Text(percent, no_wrap=True),
+            Text(percent, no_wrap=True, overflow="crop"),
         )  # fmt: skip
         yield bar
-        line = Text(fitted(self._meter.words(), width), no_wrap=True)
-        line.truncate(width, overflow="ellipsis")
-        yield line
+        yield Text(fitted(self._meter.words(), width)[:width], no_wrap=True)
 
 
 def fitted(words: list[Word], width: int) -> str:

@@ -216,14 +216,16 @@ def test_time_left_counts_training_and_flossing_epochs_with_their_own_means(tmp_
     assert [sum(counts) for counts, _ in left] == list(range(15, -1, -1))
 
 
-def test_no_color_and_dumb_terminals_are_respected(tmp_path):
+def test_no_color_dumb_terminals_and_their_encodings_are_respected(tmp_path):
     config = quick(tmp_path / "a.toml", 300)
     _, colourless = on_terminal("train", config, "-o", "x", cwd=tmp_path, NO_COLOR="1")
     assert pictures(colourless)[0]
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m|\x1b\[38", colourless)
-    _, dumb = on_terminal("train", config, "-o", "y", cwd=tmp_path, TERM="dumb")
+    code, dumb = on_terminal("train", config, "-o", "é", cwd=tmp_path, TERM="dumb", PYTHONIOENCODING="ascii")
+    assert code == 0
     assert "epoch 300/300" in dumb
     assert "\x1b" not in dumb
+    assert "new run in \\xe9" in dumb
 
 
 def test_ctrl_c_on_a_terminal_leaves_the_cursor_and_the_message(tmp_path):

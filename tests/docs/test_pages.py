@@ -32,7 +32,7 @@ def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     said = ""
     for language, text in blocks(DOCS / "tutorial.md", "sh", "python", "text"):
         if language == "sh":
-            done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], capture_output=True, text=True, timeout=120)
+            done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], capture_output=True, text=True, timeout=300)
             assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
             said = done.stdout
         elif language == "python":
