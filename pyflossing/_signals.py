@@ -37,8 +37,10 @@ class Stop:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Stop]:
+def stop_on_signals(*, ends_process: bool = False) -> Iterator[Stop]:
     """Within it, signals set the Stop; what the parent had ignored (nohup, a background job) stays ignored.
+
+    With ``ends_process`` all that come after it are ignored: the process is about to end, and nothing must break in.
 
     Outside the main thread, where no handler can be set and no signal arrives, nothing does.
     """
@@ -51,4 +53,4 @@ def stop_on_signals() -> Iterator[Stop]:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if ends_process and stop.signal is not None else handler)

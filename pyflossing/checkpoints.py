@@ -89,6 +89,8 @@ class Checkpoint:
             DamagedFileError: a ValueError: the file is truncated, damaged, none of ours, or of another version.
         """
         content = Path(path).read_bytes()
+        if not content.startswith(b"PK"):  # numpy would offer to unpickle it
+            raise DamagedFileError(f"{path} is not a checkpoint of pyflossing, or it is damaged (no npz file)")
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}

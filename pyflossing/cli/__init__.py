@@ -13,6 +13,9 @@ def main() -> None:
     except ImportError as error:
         sys.stderr.write(f"pyflossing: the command line needs more: pip install 'pyflossing[cli]' ({error})\n")
         sys.exit(2)
-    from pyflossing.cli.app import app  # noqa: PLC0415
+    try:
+        from pyflossing.cli.app import app  # noqa: PLC0415
 
-    app()
+        app()
+    except KeyboardInterrupt:  # before a command has begun
+        sys.exit(130)

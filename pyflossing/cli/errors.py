@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
@@ -46,6 +48,7 @@ def guarded(command: Callable[_P, None]) -> Callable[_P, None]:
             forget_stdout()
             raise typer.Exit(PIPE_CLOSED) from None
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would break into the end of the process
             complain("interrupted")
             raise typer.Exit(INTERRUPTED) from None
         except (Refused, ArithmeticError, ValueError, TypeError, ImportError, OSError) as error:
@@ -59,10 +62,11 @@ def guarded(command: Callable[_P, None]) -> Callable[_P, None]:
 
 
 def complain(message: str) -> None:
-    """Write a line to stderr."""
+    """Write a line to stderr; where that is a terminal that is gone, nobody reads it."""
     if sys.stderr is not None:
-        sys.stderr.write(f"pyflossing: {message}\n")
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.write(f"pyflossing: {message}\n")
+            sys.stderr.flush()
 
 
 def forget_stdout() -> None:

@@ -1,4 +1,4 @@
-"""How far a run is: a line that is rewritten on a terminal, plain lines now and then elsewhere."""
+"""How far a run is: a bar and a line that are rewritten on a terminal, plain lines now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import NamedTuple
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -21,7 +22,7 @@ from pyflossing.training import EpochRecord, FlossingRecord, Record
 
 _SECONDS_BETWEEN_PICTURES = 0.1
 _SECONDS_BETWEEN_LINES = 10.0
-_NARROWEST_BAR, _WIDEST_BAR = 10, 30
+_WIDEST_BAR = 60
 
 
 class Meter:
@@ -76,50 +77,68 @@ class Meter:
         total = self.config.n_epochs + sum(_planned(self.config, 1))
         return 1 - sum(self.remaining()) / max(1, total)
 
-    def words(self) -> list[tuple[int, str]]:
-        """The line's parts in order, each with its rank: where room is short, high ranks go first."""
+    def words(self) -> list[Word]:
+        """The line's parts in order."""
         epoch, flossing_epoch = self.place
-        if flossing_epoch:
-            head = f"epoch {epoch}/{self.config.n_epochs}, flossing {flossing_epoch}"
-        else:
-            head = f"epoch {epoch - 1}/{self.config.n_epochs}"
-        words = [(0, head)]
+        flosses = bool(flossing_epoch)
+        head = f"epoch {epoch if flosses else epoch - 1}/{self.config.n_epochs}"
+        words = [Word(0, f"{head}, flossing {flossing_epoch}" if flosses else head)]
         if self._loss_accuracy is not None:
             loss, accuracy = self._loss_accuracy
-            words += [(1, f"loss {loss:.4f}"), (2, f"accuracy {accuracy:.3f}")]
+            words += [Word(3, f"loss {loss:.4f}"), Word(2, f"accuracy {accuracy:.3f}")]
         if self._exponent is not None:
-            words.append((4, f"first exponent {self._exponent:+.4f}"))
+            text = f"exponent {self._exponent:+.4f}"
+            words.append(Word(1 if flosses else 4, f"first {text}", text))
         left = self.seconds_left()
         if left is not None and not self.ended:
-            words.append((3, f"{clock_time(left)} left"))
+            words.append(Word(1, f"{clock_time(left)} left"))
         return words
 
 
-class _Line:
-    """The meter as one line of any width."""
+class Word(NamedTuple):
+    """A part of the line.
+
+    Attributes:
+        rank: where room is short, high ranks go first.
+        text: as it is.
+        short: as it is where room is short.
+    """
+
+    rank: int
+    text: str
+    short: str = ""
+
+
+class _Picture:
+    """The meter as a bar, and a line below it, for a terminal of any width."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        # a line as wide as the terminal would wrap on some
-        text, room = fitted(self._meter.words(), options.max_width - 1)
-        words = Text(text, no_wrap=True, overflow="ellipsis")
-        words.truncate(options.max_width - 1, overflow="ellipsis")
-        if room <= _NARROWEST_BAR:
-            yield words
-            return
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_row(ProgressBar(1.0, self._meter.fraction(), width=min(_WIDEST_BAR, room - 4)), words)
-        yield grid
+        width = options.max_width - 1  # a line as wide as the terminal would wrap on some
+        fraction = self._meter.fraction()
+        percent = f" {100 * fraction:3.0f} %"
+        bar = Table.grid()
+        bar.add_row(
+            ProgressBar(1.0, fraction, min(_WIDEST_BAR, max(1, width - len(percent))), style="bright_black",
+                        complete_style="cyan", finished_style="green"),
+            Text(percent, no_wrap=True),
+        )  # fmt: skip
+        yield bar
+        line = Text(fitted(self._meter.words(), width), no_wrap=True)
+        line.truncate(width, overflow="ellipsis")
+        yield line
 
 
-def fitted(words: list[tuple[int, str]], width: int) -> tuple[str, int]:
-    """As many of the ranked words as fit, in their order; and the room that remains."""
-    kept = list(words)
-    while len(kept) > 1 and len(_joined(kept)) > width:
-        kept.remove(max(kept))
-    return _joined(kept), width - len(_joined(kept))
+def fitted(words: list[Word], width: int) -> str:
+    """As many of the words as fit, in their order."""
+    if len(_joined(words)) > width:
+        words = [word._replace(text=word.short or word.text) for word in words]
+    while len(words) > 1 and len(_joined(words)) > width:
+        worst = max(words, key=lambda word: word.rank)
+        words = [word for word in words if word is not worst]
+    return _joined(words)
 
 
 def clock_time(seconds: float) -> str:
@@ -147,10 +166,10 @@ def shown(config: TrainingConfig) -> Iterator[Callable[[Record], None]]:
         last = now
         try:
             if live:
-                live.update(_Line(meter), refresh=True)
+                live.update(_Picture(meter), refresh=True)
             else:
                 write_line(_joined(meter.words()))
-        except BrokenPipeError:
+        except OSError:  # the reader has gone, or the disk of a log is full
             lost = True
             forget_stdout()
 
@@ -172,5 +191,5 @@ def _planned(config: TrainingConfig, epoch: int) -> Iterator[int]:
                 yield last - first + 1
 
 
-def _joined(words: list[tuple[int, str]]) -> str:
-    return "  ".join(text for _, text in words)
+def _joined(words: list[Word]) -> str:
+    return "  ".join(word.text for word in words)

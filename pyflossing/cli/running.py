@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pyflossing._arguments import FieldError
 from pyflossing._signals import stop_on_signals
 from pyflossing.cli.errors import IN_USE, INTERRUPTED, Refused, complain
 from pyflossing.cli.output import write_json, write_line, write_table
@@ -43,7 +44,9 @@ def run_in_folder(
         typer.Exit: a signal stopped the run.
         ValueError, OSError, NonFiniteError: as in ``pyflossing.runs.train_or_resume``.
     """
-    with stop_on_signals() as stop:
+    if not checkpoint_every >= 0:
+        raise FieldError("--checkpoint-every", checkpoint_every, "it must be a number of seconds from 0")
+    with stop_on_signals(ends_process=True) as stop:
         from pyflossing.cli.progress import shown  # noqa: PLC0415 - these need torch
         from pyflossing.runs import FolderInUse, Stopped, train_or_resume  # noqa: PLC0415
 

@@ -13,6 +13,12 @@ import pytest
 from cli.program import on_terminal, quick, start, wait_for
 
 from pyflossing import TrainingConfig, TrainingResult, train
+from pyflossing._signals import stop_on_signals
+from pyflossing.checkpoints import Checkpoint
+from pyflossing.cli.progress import Meter, Word, fitted
+from pyflossing.runs import Stopped, train_in
+from pyflossing.training import initial_state
+from pyflossing.training import run as run_updates
 
 
 def names(folder):
@@ -38,14 +44,13 @@ def test_a_run_goes_to_the_folder_named_after_its_settings(run, tmp_path):
     assert "\x1b" not in out
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_stopped_by_a_signal_and_resumed_as_it_says_the_run_is_bitwise_that_of_no_stop(run, tmp_path, number, code):
+def test_stopped_by_ctrl_c_and_resumed_as_it_says_the_run_is_bitwise_that_of_no_stop(run, tmp_path):
     config = quick(tmp_path / "a.toml", epochs=700)
     process = start("train", config, "--output", "my run", cwd=tmp_path)
     wait_for(lambda: log_lines(tmp_path / "my run") > 50)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == code
+    assert process.returncode == 130
     said = re.fullmatch(r"pyflossing: stopped after epoch (\d+) of 700; to go on: pyflossing (train 'my run')\n", err)
     assert said
     assert 0 < int(said[1]) < 700
@@ -54,6 +59,31 @@ def test_stopped_by_a_signal_and_resumed_as_it_says_the_run_is_bitwise_that_of_n
     assert (went_on, err) == (0, "")
     assert out.startswith("going on with the run in my run from its last checkpoint")
     assert TrainingResult.load(tmp_path / "my run" / "result.npz").same_numbers(train(TrainingConfig.load(config)))
+
+
+def test_a_second_signal_interrupts_at_once_and_further_ones_do_nothing():
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt), stop_on_signals(ends_process=True) as stop:
+            assert not stop()
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop()
+            assert stop.exit_code == 130
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for other in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(other, signal.SIG_DFL)
+
+
+def test_signals_are_as_before_after_a_stop_that_does_not_end_the_process():
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_signals() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGHUP)  # a terminal that closes sends several: only Ctrl-C breaks in
+    assert stop.signal == signal.SIGINT
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_signal_that_the_parent_ignores_does_not_stop_the_run(tmp_path):
@@ -95,10 +125,10 @@ def test_a_second_process_in_the_folder_ends_with_3(run, tmp_path):
     first = start("train", config, cwd=tmp_path)
     wait_for(lambda: log_lines(tmp_path / "runs" / "a") > 0)
     code, _, err = run("train", config)
-    first.send_signal(signal.SIGINT)
-    first.communicate(timeout=60)
+    assert first.poll() is None
+    first.kill()
+    first.communicate()
     assert (code, err) == (3, "pyflossing: another process is running in runs/a\n")
-    assert first.returncode == 130
 
 
 def test_json_is_one_document_and_nothing_else(run, tmp_path):
@@ -111,14 +141,17 @@ def test_json_is_one_document_and_nothing_else(run, tmp_path):
     assert said["last_spectrum"] == result.spectra[-1].tolist()
 
 
-def test_json_of_a_stopped_run_tells_its_epoch(tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_other_signals_save_too_and_json_tells_the_epoch(tmp_path, number, code):
     process = start("train", quick(tmp_path / "a.toml", 100_000), "--json", cwd=tmp_path)
     wait_for(lambda: log_lines(tmp_path / "runs" / "a") > 20)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
     said = json.loads(out)
+    assert process.returncode == code
     assert said["state"] == "stopped"
     assert f"stopped after epoch {said['epoch']} of 100000" in err
+    assert Checkpoint.load(tmp_path / "runs" / "a" / "checkpoint.npz").state.epoch == said["epoch"]
 
 
 def test_losing_the_reader_does_not_end_the_run(tmp_path):
@@ -138,36 +171,64 @@ def test_without_any_stdout_it_runs_all_the_same(tmp_path):
 
 
 def pictures(text):
-    """The successive states of the rewritten line, without colours."""
+    """The successive states of the bar and of the line below it, without colours."""
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
-    return [line.rstrip() for line in re.split(r"[\r\n]+", plain) if line.startswith(("epoch", "━", "╸", "╺"))]
+    lines = re.split(r"[\r\n]+", plain)
+    return [line for line in lines if line.startswith(("━", "╸", "╺"))], [
+        line for line in lines if line[:6] == "epoch "
+    ]
 
 
-def test_a_terminal_shows_one_line_with_epoch_loss_accuracy_exponent_and_time_left(tmp_path):
-    code, text = on_terminal("train", quick(tmp_path / "a.toml", 3000), cwd=tmp_path, columns=120)
+def test_a_terminal_shows_a_bar_and_a_line_with_epoch_loss_accuracy_exponent_and_time_left(tmp_path):
+    code, text = on_terminal("train", quick(tmp_path / "a.toml", 1500), cwd=tmp_path)
     assert code == 0
-    seen = pictures(text)
-    pattern = r"━.* epoch \d+/3000  loss [\d.]+  accuracy [\d.]+  first exponent [-+][\d.]+  \d:\d\d:\d\d left"
-    assert sum(bool(re.fullmatch(pattern, line)) for line in seen) >= 3
-    assert "epoch 3000/3000" in seen[-1]
-    assert "left" not in seen[-1]
+    bars, lines = pictures(text)
+    pattern = r"epoch \d+/1500  loss [\d.]+  accuracy [\d.]+  exponent [-+][\d.]+  \d:\d\d:\d\d left"
+    assert sum(bool(re.fullmatch(pattern, line)) for line in lines) >= 3
+    assert re.fullmatch(r"epoch 1500/1500  loss [\d.]+  accuracy [\d.]+  first exponent [-+][\d.]+", lines[-1])
+    percents = [int(bar.split()[-2]) for bar in bars]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1, "the cursor is hidden once, and shown again"
 
 
-@pytest.mark.parametrize("columns", [20, 60])
-def test_a_narrow_terminal_shows_less_on_one_line(tmp_path, columns):
-    _, text = on_terminal("train", quick(tmp_path / "a.toml", 300), cwd=tmp_path, columns=columns)
-    seen = pictures(text)
-    assert seen
-    assert all(len(line) < columns for line in seen)
-    assert "epoch 300/300" in seen[-1]
-    assert "accuracy" not in seen[-1] or columns == 60
+def test_a_narrow_terminal_shows_less_on_lines_that_fit(tmp_path):
+    _, text = on_terminal("train", quick(tmp_path / "a.toml", 300), cwd=tmp_path, columns=30)
+    bars, lines = pictures(text)
+    assert bars
+    assert all(len(line) < 30 for line in bars + lines)
+    assert re.fullmatch(r"epoch 300/300  [a-z]+ [-+\d.]+", lines[-1])
+
+
+def test_parts_of_the_line_give_way_by_rank_and_are_shortened_first():
+    words = [Word(0, "epoch 1"), Word(2, "loss 0.5"), Word(1, "first exponent 1", "exponent 1")]
+    assert fitted(words, 35) == "epoch 1  loss 0.5  first exponent 1"
+    assert fitted(words, 34) == "epoch 1  loss 0.5  exponent 1"
+    assert fitted(words, 28) == "epoch 1  exponent 1"
+    assert fitted(words, 5) == "epoch 1"
+
+
+def test_time_left_counts_training_and_flossing_epochs_with_their_own_means(tmp_path):
+    config = TrainingConfig.load(quick(tmp_path / "a.toml"))
+    moments = iter(range(100))
+    meter = Meter(config, clock=lambda: float(next(moments)))
+    # 6 epochs; 4 flossing epochs before the first, 3 before the second and 3 before the fourth
+    assert meter.remaining() == (6, 10)
+    left = []
+    for record in run_updates(config, initial_state(config)):
+        meter.update(record)
+        left.append((meter.remaining(), meter.seconds_left()))
+    assert left[3] == ((6, 6), None), "no training epoch has been timed yet"
+    assert left[4] == ((5, 6), 11.0), "every update took a second"
+    assert left[6] == ((5, 4), 9.0)
+    assert left[-1] == ((0, 0), 0.0)
+    assert [sum(counts) for counts, _ in left] == list(range(15, -1, -1))
 
 
 def test_no_color_and_dumb_terminals_are_respected(tmp_path):
     config = quick(tmp_path / "a.toml", 300)
     _, colourless = on_terminal("train", config, "-o", "x", cwd=tmp_path, NO_COLOR="1")
-    assert pictures(colourless)
+    assert pictures(colourless)[0]
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m|\x1b\[38", colourless)
     _, dumb = on_terminal("train", config, "-o", "y", cwd=tmp_path, TERM="dumb")
     assert "epoch 300/300" in dumb
@@ -239,10 +300,9 @@ def test_a_place_that_cannot_be_written_ends_with_1(run, tmp_path):
 
 
 def test_a_damaged_checkpoint_ends_with_1(run, tmp_path):
-    process = start("train", quick(tmp_path / "a.toml", 100_000), cwd=tmp_path)
-    wait_for(lambda: log_lines(tmp_path / "runs" / "a") > 20)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    config = TrainingConfig.load(quick(tmp_path / "a.toml"))
+    with pytest.raises(Stopped):
+        train_in(tmp_path / "runs" / "a", config, stop=lambda: True)
     os.truncate(tmp_path / "runs" / "a" / "checkpoint.npz", 1000)
     code, _, err = run("train", "runs/a")
     assert code == 1
