@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  pyflossing sweep delays.toml                  in the folder sweeps/delays, on all cores
+  pyflossing sweep delays.toml            in sweeps/delays, on all cores
   pyflossing sweep delays.toml --jobs 2 -o second
   pyflossing sweep delays.toml --scheduler tcp://node1:8786
-  pyflossing sweep sweeps/delays                goes on with that sweep
-  pyflossing sweep delays.toml --list           names the jobs, and runs none
+  pyflossing sweep sweeps/delays          goes on with that sweep
+  pyflossing sweep delays.toml --list     names the jobs, and runs none
 """
 
 Jobs = Annotated[
