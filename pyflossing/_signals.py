@@ -40,11 +40,9 @@ class Stop:
 def stop_on_signals(*, ends_process: bool = False) -> Iterator[Stop]:
     """Within it, signals set the Stop; what the parent had ignored (nohup, a background job) stays ignored.
 
-    Outside the main thread, where no handler can be set and no signal arrives, nothing does.
+    With ``ends_process`` all that come after it are ignored: the process is about to end, and nothing must break in.
 
-    Args:
-        ends_process: whether the process is about to end where a signal has come; further ones are ignored then, lest
-            they break into its end.
+    Outside the main thread, where no handler can be set and no signal arrives, nothing does.
     """
     stop, before = Stop(), {}
     in_main = threading.current_thread() is threading.main_thread()
@@ -55,5 +53,4 @@ def stop_on_signals(*, ends_process: bool = False) -> Iterator[Stop]:
         yield stop
     finally:
         for number, handler in before.items():
-            ending = ends_process and stop.signal is not None
-            signal.signal(number, signal.SIG_IGN if ending else handler)
+            signal.signal(number, signal.SIG_IGN if ends_process and stop.signal is not None else handler)

@@ -71,7 +71,7 @@ def run_at_work(pid: int) -> Path | None:
     return folders[0] if folders and well_begun(folders[0]) else None
 
 
-def wait_for(what, seconds: float = 60.0):
+def wait_for(what, seconds: float = 120.0):
     """The first true value that a function gives, asked often."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

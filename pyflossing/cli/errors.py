@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
@@ -61,10 +62,11 @@ def guarded(command: Callable[_P, None]) -> Callable[_P, None]:
 
 
 def complain(message: str) -> None:
-    """Write a line to stderr."""
+    """Write a line to stderr; where that is a terminal that is gone, nobody reads it."""
     if sys.stderr is not None:
-        sys.stderr.write(f"pyflossing: {message}\n")
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.write(f"pyflossing: {message}\n")
+            sys.stderr.flush()
 
 
 def forget_stdout() -> None:

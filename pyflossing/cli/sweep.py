@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pyflossing._signals import Stop, stop_on_signals
 from pyflossing.cli.errors import FAILED, IN_USE, INTERRUPTED, Refused, complain, guarded, require_file
 from pyflossing.cli.output import write_json, write_line
 from pyflossing.cli.train import Every, Json, Quiet
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  pyflossing sweep delays.toml                  in the folder sweeps/delays, on all cores
+  pyflossing sweep delays.toml            in sweeps/delays, on all cores
   pyflossing sweep delays.toml --jobs 2 -o second
   pyflossing sweep delays.toml --scheduler tcp://node1:8786
-  pyflossing sweep sweeps/delays                goes on with that sweep
-  pyflossing sweep delays.toml --list           names the jobs, and runs none
+  pyflossing sweep sweeps/delays          goes on with that sweep
+  pyflossing sweep delays.toml --list     names the jobs, and runs none
 """
 
 Jobs = Annotated[
@@ -67,31 +69,34 @@ def sweep(
     folder = declared if is_folder else output or Path("sweeps") / declared.stem
     file = declared / "sweep.toml" if is_folder else require_file(declared, "a TOML file of a sweep")
 
-    from pyflossing.cli.sweep_progress import shown  # noqa: PLC0415 - these need torch
-    from pyflossing.sweeps import Sweep, SweepResults, run_sweep  # noqa: PLC0415
-
-    grid = Sweep.load(file)
-    if only_list:
-        _say(SweepResults.of(grid, folder), folder, quiet=quiet, as_json=as_json)
-        return
     talks = not (quiet or as_json)
-    if talks:
-        write_line(f"{len(grid.jobs)} jobs in {folder}")
-    with _ends_told(folder, as_json=as_json), shown(talks) as show:
-        results = run_sweep(
-            grid,
-            folder,
-            n_jobs=jobs,
-            scheduler=scheduler,
-            ensemble=ensemble,
-            progress=show,
-            checkpoint_every=checkpoint_every,
-        )
+    # a signal that comes before run_sweep heeds them itself, or after it, breaks nothing off
+    with stop_on_signals(ends_process=True) as stop:
+        from pyflossing.cli.sweep_progress import shown  # noqa: PLC0415 - these need torch
+        from pyflossing.sweeps import Sweep, SweepResults, run_sweep  # noqa: PLC0415
+
+        grid = Sweep.load(file)
+        if only_list:
+            _say(SweepResults.of(grid, folder), folder, quiet=quiet, as_json=as_json)
+            return
+        if talks:
+            write_line(f"{len(grid.jobs)} jobs in {folder}")
+        with _ends_told(folder, stop, as_json=as_json), shown(talks) as show:
+            results = run_sweep(
+                grid,
+                folder,
+                n_jobs=jobs,
+                scheduler=scheduler,
+                ensemble=ensemble,
+                progress=show,
+                stop=stop,
+                checkpoint_every=checkpoint_every,
+            )
     _say(results, folder, quiet=quiet, as_json=as_json)
 
 
 @contextmanager
-def sweep_errors(how_to_go_on: str) -> Iterator[None]:
+def sweep_errors(how_to_go_on: str, stop: Stop | None = None) -> Iterator[None]:
     """What only sweeps raise, as refusals with exit codes."""
     from pyflossing.runs import FolderInUse  # noqa: PLC0415 - these need torch
     from pyflossing.sweeps import JobsFailed, SweepStopped  # noqa: PLC0415
@@ -104,16 +109,17 @@ def sweep_errors(how_to_go_on: str) -> Iterator[None]:
         raise Refused(str(error), FAILED) from error
     except SweepStopped as error:
         done = f"{_done(error.results)} of {len(error.results.reports)} jobs done"
-        raise Refused(f"stopped with {done}; {how_to_go_on}", 128 + (error.signal or 2)) from error
+        number = error.signal or (stop and stop.signal) or signal.SIGINT
+        raise Refused(f"stopped with {done}; {how_to_go_on}", 128 + number) from error
     except KeyboardInterrupt:
         lost = "ended at once; what came after the last checkpoints is lost"
         raise Refused(f"{lost}; {how_to_go_on}", INTERRUPTED) from None
 
 
 @contextmanager
-def _ends_told(folder: Path, *, as_json: bool) -> Iterator[None]:
+def _ends_told(folder: Path, stop: Stop, *, as_json: bool) -> Iterator[None]:
     try:
-        with sweep_errors(f"to go on: pyflossing sweep {quote(str(folder))}"):
+        with sweep_errors(f"to go on: pyflossing sweep {quote(str(folder))}", stop):
             yield
     except Refused as error:
         results = getattr(error.__cause__, "results", None)

@@ -7,6 +7,7 @@ dies takes the work of all others of its executor with it.
 
 from __future__ import annotations
 
+import logging
 import os
 from abc import ABC, abstractmethod
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
@@ -146,6 +147,8 @@ class DaskPool(Pool):
 
     def lost(self, future: Future[Outcome]) -> str:
         if future.cancelled() or isinstance(future.exception(), CancelledError):
+            # what follows says it once; the client's log would have tracebacks of how it could not reconnect
+            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
             raise SchedulerLost(f"the Dask scheduler at {self._address} was lost")
         return super().lost(future)
 

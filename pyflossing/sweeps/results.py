@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ class JobReport:
             ensemble=ENSEMBLE in result.versions,
             accuracy=_last(result.accuracy),
             loss=_last(result.loss),
-            first_exponent=float(result.spectra[-1, 0]) if result.spectra.size else None,
+            first_exponent=_last(result.spectra[:, 0], 1) if result.spectra.size else None,
             seconds=round(result.elapsed_seconds, 3),
         )
 
@@ -175,8 +176,10 @@ def progress_mark(folder: Path) -> int | None:
         return None
 
 
-def _last(values: Any) -> float | None:
-    return float(np.mean(values[-_LAST:])) if len(values) else None
+def _last(values: Any, n: int = _LAST) -> float | None:
+    """The mean of the last values; None if there are none, or if it is not finite, for which JSON has no word."""
+    mean = float(np.mean(values[-n:])) if len(values) else math.nan
+    return mean if math.isfinite(mean) else None
 
 
 def _row(job: Job, report: JobReport) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ def _outcome(task: Task) -> Outcome:
             _run_alone(task, _or_closing(watch), first)
         state, said = "done", ""
     except Stopped:
-        state, said = "stopped", f"{socket.gethostname()} stopped it: it does not see {task['lease']} renewed"
+        state, said = "stopped", f"{socket.gethostname()} does not see {task['lease']} renewed (is the folder shared?)"
     except (FolderInUse, FileExistsError) as error:
         state, said = "busy", str(error)
     except Exception as error:  # whatever it is, other jobs go on

@@ -77,6 +77,15 @@ def test_a_second_signal_interrupts_at_once_and_further_ones_do_nothing():
             signal.signal(other, signal.SIG_DFL)
 
 
+def test_signals_are_as_before_after_a_stop_that_does_not_end_the_process():
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_signals() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGHUP)  # a terminal that closes sends several: only Ctrl-C breaks in
+    assert stop.signal == signal.SIGINT
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_signal_that_the_parent_ignores_does_not_stop_the_run(tmp_path):
     process = start(
         "train", quick(tmp_path / "a.toml", 800), cwd=tmp_path, preexec_fn=lambda: signal.signal(1, signal.SIG_IGN)

@@ -21,7 +21,7 @@ pytestmark = [
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Starts a scheduler, and workers one by one; gives the scheduler's address and a function that starts workers."""
+    """A scheduler: its address, a function that starts a worker, and its process."""
     processes = []
 
     def start(kind, *options):
@@ -35,8 +35,9 @@ def cluster(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
-    start("scheduler", "--port", str(port))
-    yield address, lambda: start("worker", address, "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path))
+    scheduler = start("scheduler", "--port", str(port))
+    options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path))
+    yield address, lambda: start("worker", address, *options), scheduler
     for process in processes:
         process.kill()
     for process in processes:
@@ -44,12 +45,12 @@ def cluster(tmp_path):
 
 
 def test_a_killed_worker_s_job_goes_on_elsewhere_and_all_numbers_are_those_of_a_local_run(cluster, tmp_path):
-    address, start_worker = cluster
+    address, start_worker, _ = cluster
     workers = [start_worker(), start_worker()]
     victims = []
 
     def kill_one():
-        run = wait_for(lambda: run_at_work(workers[0].pid), 120)
+        run = wait_for(lambda: run_at_work(workers[0].pid))
         workers[0].send_signal(signal.SIGKILL)
         victims.append(run.name)
 
@@ -72,7 +73,7 @@ def test_a_killed_worker_s_job_goes_on_elsewhere_and_all_numbers_are_those_of_a_
     assert max(one.running for one in said) <= 2
 
 
-def test_a_scheduler_that_does_not_answer_or_has_no_workers_is_told(cluster, tmp_path):
+def test_a_scheduler_that_does_not_answer_has_no_workers_or_is_lost_is_told(cluster, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         nobody = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
@@ -81,7 +82,7 @@ def test_a_scheduler_that_does_not_answer_or_has_no_workers_is_told(cluster, tmp
     with pytest.raises(ValueError, match="scheduler = 'nonsense://x' is not allowed: it must be an address"):
         run_sweep(sweep(), tmp_path / "a", scheduler="nonsense://x")
     assert not list((tmp_path / "a").glob(".lease*"))
-    address, _ = cluster
+    address, _, scheduler = cluster
     said = []
     with pytest.raises(SweepStopped, match="stopped with 0 of 4 jobs done"):
         run_sweep(
@@ -93,3 +94,6 @@ def test_a_scheduler_that_does_not_answer_or_has_no_workers_is_told(cluster, tmp
             stop=lambda: bool(said),
         )
     assert said[-1].running == 0
+    with pytest.raises(SchedulerLost, match=f"the Dask scheduler at {address} was lost"):
+        run_sweep(sweep(), tmp_path / "b", scheduler=address, progress=lambda _: scheduler.kill())
+    assert not list((tmp_path / "b").glob(".lease*"))
