@@ -39,6 +39,15 @@ class Limit:
     maximum: int | None = None
     open_end: bool = False
 
+    @property
+    def words(self) -> str:
+        """What is allowed, as a noun."""
+        if self.kind is int:
+            return "an integer" + _range(self.minimum, self.maximum)
+        if self.minimum is None or self.maximum is None:
+            return "a number that is finite in Float32"
+        return f"a number in [{self.minimum}, {self.maximum}{')' if self.open_end else ']'}"
+
     def check(self, name: str, value: Any) -> Any:
         """The value as a Python number; a ValueError that calls it ``name`` if it is out of range."""
         if self.kind is int:

@@ -23,6 +23,7 @@ from torch import Tensor
 from pyflossing._files import write_atomically
 from pyflossing.config import TrainingConfig
 from pyflossing.config_toml import from_dict, to_dict
+from pyflossing.errors import DamagedFileError
 from pyflossing.gradients import FLOSSED
 from pyflossing.loss import Parameters
 from pyflossing.optimiser import AdamState
@@ -85,9 +86,11 @@ class Checkpoint:
 
         Raises:
             OSError: there is no such file, or it cannot be read.
-            ValueError: the file is truncated, damaged, none of ours, or of another version.
+            DamagedFileError: a ValueError: the file is truncated, damaged, none of ours, or of another version.
         """
         content = Path(path).read_bytes()
+        if not content.startswith(b"PK"):  # numpy would offer to unpickle it
+            raise DamagedFileError(f"{path} is not a checkpoint of pyflossing, or it is damaged (no npz file)")
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
@@ -106,11 +109,11 @@ class Checkpoint:
             zipfile.BadZipFile,
             zipfile.zlib.error,  # type: ignore[attr-defined]
         ) as error:
-            raise ValueError(f"{path} is not a checkpoint of pyflossing, or it is damaged ({error})") from error
+            raise DamagedFileError(f"{path} is not a checkpoint of pyflossing, or it is damaged ({error})") from error
         if found != FORMAT:
-            raise ValueError(f"{path} has the format {found!r}; this version of pyflossing reads {FORMAT!r}")
+            raise DamagedFileError(f"{path} has the format {found!r}; this version of pyflossing reads {FORMAT!r}")
         if digest != _digest(arrays):
-            raise ValueError(f"{path} is a damaged checkpoint: its content does not fit its checksum")
+            raise DamagedFileError(f"{path} is a damaged checkpoint: its content does not fit its checksum")
         return _from_arrays(header, arrays)
 
 

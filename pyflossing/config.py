@@ -220,6 +220,13 @@ class TrainingConfig:
         return self.network.n_states(self.n_units)
 
     @property
+    def most_exponents(self) -> tuple[int, str]:
+        """How many finite exponents there can be, and what limits them."""
+        if isinstance(self.network, SpikingNetwork) and self.network.synaptic_decay == 0:
+            return self.n_units, "the number of units: without synaptic decay all other exponents are -inf"
+        return self.n_states, "the size of the state"
+
+    @property
     def flosses(self) -> bool:
         """Whether any flossing epoch can run."""
         windows = self.flossing.schedule.possible_flossing_epochs(self.n_epochs)
@@ -238,9 +245,7 @@ class TrainingConfig:
 
     def _check_exponents(self) -> None:
         k, steps = self.flossing.n_exponents, self.flossing.n_steps
-        limit, reason = self.n_states, "the size of the state"
-        if isinstance(self.network, SpikingNetwork) and self.network.synaptic_decay == 0:
-            limit, reason = self.n_units, "the number of units: without synaptic decay all other exponents are -inf"
+        limit, reason = self.most_exponents
         if k > limit:
             raise FieldError("flossing.n_exponents", k, f"it must be at most {limit}, {reason}")
         if self.flosses and steps <= transient_steps(steps):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+class DamagedFileError(ValueError):
+    """A file is truncated, garbage, none of ours, or of another version."""
+
+
 class NonFiniteError(ArithmeticError):
     """A number that is not finite stopped a run.
 

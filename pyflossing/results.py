@@ -19,6 +19,7 @@ from pyflossing import __version__
 from pyflossing._files import write_atomically
 from pyflossing.config import TrainingConfig
 from pyflossing.config_toml import from_dict, to_dict
+from pyflossing.errors import DamagedFileError
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -101,14 +102,16 @@ class TrainingResult:
 
         Raises:
             OSError: there is no such file, or it cannot be read.
-            ValueError: the file is truncated, or none of ours, or of another version.
+            DamagedFileError: a ValueError: the file is truncated, or none of ours, or of another version.
         """
         content = Path(path).read_bytes()
+        if not content.startswith(b"PK"):  # numpy would offer to unpickle it
+            raise DamagedFileError(f"{path} is not a result of pyflossing, or it is damaged (no npz file)")
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-            raise ValueError(f"{path} is not a result of pyflossing, or it is damaged ({error})") from error
+            raise DamagedFileError(f"{path} is not a result of pyflossing, or it is damaged ({error})") from error
         return _from_arrays(path, arrays)
 
 
@@ -128,7 +131,7 @@ def _from_arrays(path: str | Path, arrays: dict[str, npt.NDArray[Any]]) -> Train
     expected = {*_SERIES, *(f"{group}/{name}" for group in _GROUPS for name in PARAMETERS)}
     if arrays.keys() != expected:
         odd = ", ".join(sorted(arrays.keys() ^ expected))
-        raise ValueError(f"{path} is not a result of pyflossing: it lacks, or has too many of: {odd}")
+        raise DamagedFileError(f"{path} is not a result of pyflossing: it lacks, or has too many of: {odd}")
     try:
         config = from_dict(header["config"])
         rest = {
@@ -136,7 +139,7 @@ def _from_arrays(path: str | Path, arrays: dict[str, npt.NDArray[Any]]) -> Train
             "elapsed_seconds": float(header["elapsed_seconds"]),
         }
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} is not a result of pyflossing: its settings cannot be read ({error})") from error
+        raise DamagedFileError(f"{path} is not a result of pyflossing: it has unreadable settings ({error})") from error
     groups = {group: {name: arrays[f"{group}/{name}"] for name in PARAMETERS} for group in _GROUPS}
     return TrainingResult(config=config, **{name: arrays[name] for name in _SERIES}, **groups, **rest)  # type: ignore[arg-type]
 
@@ -146,7 +149,7 @@ def _header(path: str | Path, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, 
         header = json.loads(str(arrays.pop("header")[()]))
         found = header["format"]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a result of pyflossing: it has no readable header") from error
+        raise DamagedFileError(f"{path} is not a result of pyflossing: it has no readable header") from error
     if found != FORMAT:
-        raise ValueError(f"{path} has the format {found!r}; this version of pyflossing reads {FORMAT!r}")
+        raise DamagedFileError(f"{path} has the format {found!r}; this version of pyflossing reads {FORMAT!r}")
     return dict(header)

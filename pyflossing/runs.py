@@ -11,8 +11,6 @@ Files are replaced as a whole, so a process that is killed leaves the old or the
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from typing import TypeVar
 
 from pyflossing._arguments import FieldError, Limit
 from pyflossing._files import write_atomically
+from pyflossing._folders import LOCK, FolderInUse, alone_in, writing
 from pyflossing.checkpoints import Checkpoint
 from pyflossing.config import TrainingConfig
 from pyflossing.results import TrainingResult
@@ -28,7 +27,22 @@ from pyflossing.run_log import log_line, log_of_series
 from pyflossing.training import Callback, run, suitable_threads
 
 CONFIG, LOG, CHECKPOINT, RESULT = "config.toml", "log.jsonl", "checkpoint.npz", "result.npz"
-_LOCK = ".lock"
+_FILES = (CONFIG, LOG, CHECKPOINT, RESULT)
+
+__all__ = [
+    "CHECKPOINT",
+    "CONFIG",
+    "LOCK",
+    "LOG",
+    "RESULT",
+    "FolderInUse",
+    "Stopped",
+    "keep",
+    "resume",
+    "train_in",
+    "train_or_resume",
+]
+
 _Found = TypeVar("_Found", TrainingResult, Checkpoint)
 
 
@@ -44,10 +58,6 @@ class Stopped(Exception):
         super().__init__(f"stopped after epoch {epoch}; pyflossing.runs.resume({str(folder)!r}) goes on from there")
         self.folder = folder
         self.epoch = epoch
-
-
-class FolderInUse(RuntimeError):
-    """Another process is running in the folder."""
 
 
 def train_in(
@@ -79,13 +89,7 @@ def train_in(
     """
     place = Path(folder)
     _check_interval(checkpoint_every)
-    if (place / CONFIG).exists():
-        raise FileExistsError(f"{place} holds a run already: resume it, or choose another folder")
-    with _writing(place):
-        place.mkdir(parents=True, exist_ok=True)
-    with _alone_in(place):
-        with _writing(place / CONFIG):
-            config.save(place / CONFIG)
+    with _new_run(place, config):
         return _go_on(place, Checkpoint.of_new_run(config), tuple(callbacks), checkpoint_every, stop)
 
 
@@ -109,7 +113,7 @@ def resume(
     _check_interval(checkpoint_every)
     if not (place / CONFIG).is_file():
         raise FileNotFoundError(f"{place} holds no run: there is no {CONFIG} in it")
-    with _alone_in(place):
+    with alone_in(place, _FILES):
         config = TrainingConfig.load(place / CONFIG)
         if (place / RESULT).exists():
             return _of_config(TrainingResult.load(place / RESULT), config, place / RESULT)
@@ -141,6 +145,38 @@ def train_or_resume(
     return resume(place, callbacks, checkpoint_every=checkpoint_every, stop=stop)
 
 
+def keep(folder: str | Path, result: TrainingResult) -> None:
+    """Keep a result that was computed without a folder as a finished run in one, which is made if it does not exist.
+
+    Raises:
+        FileExistsError, FolderInUse, OSError: as in :func:`train_in`.
+    """
+    place = Path(folder)
+    with _new_run(place, result.config):
+        with writing(place / LOG):
+            write_atomically(place / LOG, "".join(log_of_series(result.arrays())).encode())
+        with writing(place / RESULT):
+            result.save(place / RESULT)
+
+
+@contextmanager
+def _new_run(place: Path, config: TrainingConfig) -> Iterator[None]:
+    """Alone in a folder that holds the settings and nothing else of a run."""
+
+    def check() -> None:
+        if (place / CONFIG).exists():
+            raise FileExistsError(f"{place} holds a run already: resume it, or choose another folder")
+
+    check()
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+    with alone_in(place, _FILES):
+        check()  # another process may have been faster
+        with writing(place / CONFIG):
+            config.save(place / CONFIG)
+        yield
+
+
 def _go_on(
     place: Path,
     checkpoint: Checkpoint,
@@ -154,16 +190,16 @@ def _go_on(
 
     def save() -> None:
         checkpoint.elapsed_seconds = time.perf_counter() - started
-        with _writing(place / CHECKPOINT):
+        with writing(place / CHECKPOINT):
             checkpoint.save(place / CHECKPOINT)
 
-    with _writing(place / LOG):
+    with writing(place / LOG):
         # a killed run's log may end beyond its checkpoint, or within a line
         write_atomically(place / LOG, "".join(log_of_series(history.series(config))).encode())
     with suitable_threads(config.n_units), (place / LOG).open("a", encoding="utf-8", buffering=1) as log:
         for record in run(config, state):
             history(record)
-            with _writing(place / LOG):
+            with writing(place / LOG):
                 log.write(log_line(record))
             for callback in callbacks:
                 callback(record)
@@ -174,7 +210,7 @@ def _go_on(
             if stopping:
                 raise Stopped(place, state.epoch)
     result = history.result(config, checkpoint.initial, state.parameters, time.perf_counter() - started)
-    with _writing(place / RESULT):
+    with writing(place / RESULT):
         result.save(place / RESULT)
     (place / CHECKPOINT).unlink(missing_ok=True)
     return result
@@ -189,30 +225,3 @@ def _of_config(found: _Found, config: TrainingConfig, path: Path) -> _Found:
     if found.config != config:
         raise ValueError(f"{path} is of other settings than the {CONFIG} beside it")
     return found
-
-
-@contextmanager
-def _alone_in(place: Path) -> Iterator[None]:
-    """Hold the folder's lock, which ends with the process however it ends; and clear what a killed one left."""
-    with _writing(place / _LOCK):
-        descriptor = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FolderInUse(f"another process is running in {place}") from None
-        for name in (CONFIG, LOG, CHECKPOINT, RESULT):
-            for left in place.glob(f".{name}.*"):  # see write_atomically
-                left.unlink()
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Errors with the name of the file that was meant, not of a temporary one."""
-    try:
-        yield
-    except OSError as error:
-        raise type(error)(error.errno, f"cannot write: {error.strerror}", str(path)) from error

@@ -12,21 +12,30 @@ import torch
 
 mpl.use("Agg")
 
-from pyflossing import initial_weights
+from pyflossing import (
+    BinaryNetwork,
+    DelayedXOR,
+    Flossing,
+    FlossingSchedule,
+    Seeds,
+    SpikingNetwork,
+    Surrogate,
+    TrainingConfig,
+    Trials,
+    initial_weights,
+)
 from pyflossing.figures import (
     FIGURES,
     PUBLISHED_FIGURES,
     binary_flossing,
-    binary_training,
     published,
-    spiking_training,
-    training_runs,
+    training_sweeps,
 )
 from pyflossing.figures.binary_flossing import Settings, compute, distances, floss, knee
 from pyflossing.figures.provenance import kept
 from pyflossing.figures.published import at
 from pyflossing.figures.training_panels import accuracies, final_accuracy, geometric_mean
-from pyflossing.figures.training_runs import grid, run_jobs
+from pyflossing.figures.training_sweeps import declared, part, results_of
 
 SMALL = Settings(n_steps=13, n_epochs=3)
 
@@ -129,12 +138,35 @@ def test_realizations_differ_and_are_stacked_in_the_order_of_the_seeds(tmp_path)
     assert not np.array_equal(initial_weights(80, 1).J, initial_weights(80, 2).J)
 
 
-def test_a_grid_has_whole_realizations_first_and_every_combination_once():
-    jobs = grid(binary_training.config, ["no_flossing", "flossing"], [5, 7], [1, 2])
-    assert [job.seed for job in jobs] == [1] * 4 + [2] * 4
-    assert len({job.name for job in jobs}) == 8
+@pytest.mark.parametrize(("name", "n_jobs"), [("binary-training", 2 * 9 * 5), ("spiking-training", 2 * 3 * 6)])
+def test_a_declared_figure_has_whole_realizations_first_and_every_combination_once(name, n_jobs):
+    jobs = declared(name).jobs
+    assert len(jobs) == n_jobs
+    seeds = [job.at["seed"] for job in jobs]
+    assert seeds == sorted(seeds)
+    assert {job.condition for job in jobs} == {"no_flossing", "flossing"}
     assert all(job.config.flosses == (job.condition == "flossing") for job in jobs)
-    assert all(job.config.task.delay == job.delay for job in jobs)
+    assert all(job.config.task == DelayedXOR(job.at["delay"]) for job in jobs)
+    assert all(job.config.seeds == Seeds(job.at["seed"], 1, job.at["seed"], job.at["seed"]) for job in jobs)
+
+
+def test_figure_2_is_declared_as_the_readme_s_call_with_a_binary_network():
+    job = declared("binary-training").jobs[-1]
+    network = BinaryNetwork(Surrogate("sech2", 0.5))
+    seeds = Seeds(initial_state=9, inputs=1, network=9, frame=9)
+    assert job.config == TrainingConfig(network=network, task=DelayedXOR(13), seeds=seeds)
+
+
+def test_the_spiking_figure_is_declared_with_the_constants_per_step():
+    job = declared("spiking-training").jobs[-1]
+    assert job.config == TrainingConfig(
+        network=SpikingNetwork.per_step(),
+        task=DelayedXOR(6),
+        trials=Trials(16, 180),
+        flossing=Flossing(n_exponents=32, schedule=FlossingSchedule(100, 50, 100, 2)),
+        seeds=Seeds(initial_state=3, inputs=1, network=3, frame=3),
+        n_epochs=1200,
+    )
 
 
 def test_figure_2_takes_up_where_it_was_cut_short(tmp_path, monkeypatch):
@@ -142,28 +174,34 @@ def test_figure_2_takes_up_where_it_was_cut_short(tmp_path, monkeypatch):
     options = {"delays": [9], "conditions": ["no_flossing"], "n_epochs": 2}
     FIGURES["binary-training"](tmp_path, seeds=[1], progress=said.append, **options)
     picture = FIGURES["binary-training"](tmp_path, seeds=[1, 2], progress=said.append, **options)
-    assert said == ["no_flossing_delay9_seed1", "no_flossing_delay9_seed2"]
-    monkeypatch.setattr(training_runs, "train", None)
+    assert said == [
+        "no_flossing_seed1_delay9: done (1/1 done, 0 running)",
+        "no_flossing_seed2_delay9: done (2/2 done, 0 running)",
+    ]
+    monkeypatch.setattr(training_sweeps, "run_sweep", None)
     FIGURES["binary-training"](tmp_path, seeds=[1, 2, 3], only_kept=True, **options)
     report = json.loads((tmp_path / "binary-training.json").read_text())
-    assert (report["run"], report["not run"]) == (said, ["no_flossing_delay9_seed3"])
+    ran = ["no_flossing_seed1_delay9", "no_flossing_seed2_delay9"]
+    assert (report["run"], report["not run"]) == (ran, ["no_flossing_seed3_delay9"])
     assert "schedule" in report["inferred"]
     found = report["distances (%; powers of ten)"]
     assert found["B"]["no_flossing, d = 18"] == pytest.approx(2.66, abs=2)  # ours at chance, theirs at 52.66 %
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
-def test_a_run_with_other_settings_is_computed_anew_and_a_damaged_one_refused(tmp_path):
-    first, second = (
-        grid(lambda c, d, s, n=n: spiking_training.config(c, d, s, n), ["no_flossing"], [1], [1]) for n in (1, 2)
-    )
-    run_jobs(first, tmp_path)
-    (result,) = run_jobs(second, tmp_path).values()
-    assert len(result.loss) == 2
-    assert run_jobs(first, tmp_path, only_kept=True) == {}
-    (tmp_path / "no_flossing_delay1_seed1.npz").write_bytes(b"no result")
+def test_runs_with_other_settings_and_damaged_ones_are_refused(tmp_path):
+    first, second = (part(declared("spiking-training"), [1], [1], ["no_flossing"], n) for n in (1, 2))
+    where = {"n_jobs": 1, "scheduler": None, "progress": lambda _: None}
+    (only,) = results_of(first, tmp_path, only_kept=False, **where)
+    assert len(only[1].loss) == 1
+    for only_kept in (True, False):
+        with pytest.raises(
+            ValueError, match="no_flossing_seed1_delay1 holds a run of other settings than the sweep says"
+        ):
+            results_of(second, tmp_path, only_kept=only_kept, **where)
+    (tmp_path / "runs" / "no_flossing_seed1_delay1" / "result.npz").write_bytes(b"no result")
     with pytest.raises(ValueError, match="is not a result of pyflossing"):
-        run_jobs(first, tmp_path)
+        results_of(first, tmp_path, only_kept=True, **where)
 
 
 def test_the_spiking_figure_is_drawn_with_its_summary(tmp_path):
@@ -174,7 +212,7 @@ def test_the_spiking_figure_is_drawn_with_its_summary(tmp_path):
     assert picture.read_bytes()[:4] == b"\x89PNG"
     report = json.loads((tmp_path / "spiking-training.json").read_text())
     assert report["panels"]["no_flossing, d = 8"]["runs"] == 1
-    assert report["run"] == ["no_flossing_delay4_seed1"]
+    assert report["run"] == ["no_flossing_seed1_delay4"]
 
 
 def test_summaries_are_means_of_the_last_hundred_epochs_and_in_logarithms():
@@ -182,4 +220,4 @@ def test_summaries_are_means_of_the_last_hundred_epochs_and_in_logarithms():
     assert final_accuracy(values) == 80
     assert geometric_mean(np.array([[1e-2, 1e-4, 0.0]])) == pytest.approx(1e-3)
     assert np.isnan(geometric_mean(np.zeros((1, 2))))
-    assert accuracies({}, "flossing", 9).shape == (0,)
+    assert accuracies([], "flossing", 9).shape == (0,)

@@ -49,6 +49,8 @@ def test_wheel_carries_the_packages_and_the_julia_sources(installed, tmp_path):
         env=clean_environment(),
     )
     assert str(ROOT / "pyflossing") not in where
+    program = "from importlib.resources import files; print(*(f.name for f in files('pyflossing.figures').iterdir()))"
+    assert "binary-training.toml" in run(installed, "-c", program, cwd=tmp_path, env=clean_environment())
     program = "from parity.sources import *; print(module_file(), transcript_file().exists())"
     found = run(installed, "-c", program, cwd=tmp_path, env=clean_environment())
     assert "_reference/GradientFlossing.jl True" in found

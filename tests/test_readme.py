@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from page_code import ROOT, blocks
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+BLOCKS = [block.text for block in blocks(ROOT / "README.md", "python")]
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
@@ -22,4 +21,4 @@ def test_python_of_the_readme_runs(number, tmp_path, monkeypatch, capsys):
 
 def test_the_readme_has_a_legacy_and_a_typed_call():
     assert len(BLOCKS) == 2
-    assert "REPORT" not in README
+    assert "REPORT" not in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@
 Pictures need matplotlib (extra ``plot``).
 """
 
+import inspect
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from pyflossing.figures.published import PUBLISHED_FIGURES, published
 
 FIGURES: dict[str, Callable[..., Path]] = {}
+_MODULES: dict[str, str] = {}
 
 
 def _figure(name: str, module: str) -> None:
@@ -19,11 +21,17 @@ def _figure(name: str, module: str) -> None:
         made: Path = import_module(f"pyflossing.figures.{module}").make(Path(folder), **options)
         return made
 
-    FIGURES[name] = make
+    FIGURES[name], _MODULES[name] = make, module
+
+
+def options_of(name: str) -> set[str]:
+    """The options that a figure takes besides the folder."""
+    make = import_module(f"pyflossing.figures.{_MODULES[name]}").make
+    return set(inspect.signature(make).parameters) - {"folder"}
 
 
 _figure("binary-flossing", "binary_flossing")
 _figure("binary-training", "binary_training")
 _figure("spiking-training", "spiking_training")
 
-__all__ = ["FIGURES", "PUBLISHED_FIGURES", "published"]
+__all__ = ["FIGURES", "PUBLISHED_FIGURES", "options_of", "published"]

@@ -1,4 +1,4 @@
-"""Figure 2: a binary network learns the delayed XOR, with and without flossing."""
+"""Figure 2: a binary network learns the delayed XOR, with and without flossing; the runs are binary-training.toml's."""
 
 from __future__ import annotations
 
@@ -8,27 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from pyflossing.config import Flossing, FlossingSchedule, Seeds, TrainingConfig
 from pyflossing.config_toml import to_dict
 from pyflossing.figures.provenance import write_report
 from pyflossing.figures.published import at, published
 from pyflossing.figures.training_panels import (
-    Results,
     accuracies,
+    delays_of,
     draw_panels,
     final_accuracy,
     geometric_mean,
     gradient_norms,
 )
-from pyflossing.figures.training_runs import Progress, grid, run_jobs
-from pyflossing.networks import BinaryNetwork
+from pyflossing.figures.training_sweeps import Progress, Results, declared, part, results_of, which_ran
 from pyflossing.results import versions
-from pyflossing.surrogates import Surrogate
-from pyflossing.tasks import DelayedXOR
+from pyflossing.sweeps import Sweep
 
 NAME = "binary-training"
-DELAYS = (5, 7, 9, 11, 13)
-SEEDS = tuple(range(1, 10))
 SHOWN = 9
 """The delay of panels A and C: d = 18."""
 
@@ -49,18 +44,6 @@ _PUBLISHED = {
 _CONDITION = {"no_flossing": "no_flossing", "flossing": "adaptive_flossing"}
 
 
-def config(condition: str, delay: int, seed: int, n_epochs: int = 3001, sharpness: float = 0.5) -> TrainingConfig:
-    """One run's settings: the README's call with a binary network."""
-    schedule = FlossingSchedule() if condition == "flossing" else FlossingSchedule.none()
-    return TrainingConfig(
-        network=BinaryNetwork(Surrogate("sech2", sharpness)),
-        task=DelayedXOR(delay),
-        flossing=Flossing(schedule=schedule),
-        seeds=Seeds(initial_state=seed, inputs=1, network=seed, frame=seed),
-        n_epochs=n_epochs,
-    )
-
-
 def distances(results: Results) -> dict[str, dict[str, float]]:
     """Distances from the published panels, for what was run: accuracies in %, gradients in factors of ten."""
     found: dict[str, dict[str, float]] = {name: {} for name in _PUBLISHED}
@@ -73,7 +56,7 @@ def distances(results: Results) -> dict[str, dict[str, float]]:
             gradient = at(published(_PUBLISHED["C"])[theirs]["median"], epochs)
             with np.errstate(divide="ignore"):
                 found["C"][condition] = float(np.abs(np.log10(np.median(norms, axis=0)) - np.log10(gradient)).mean())
-        for delay in sorted({job.delay for job in results if job.condition == condition}):
+        for delay in delays_of(results, condition):
             name = f"{condition}, d = {2 * delay}"
             final = at(published(_PUBLISHED["B"])[theirs], 2 * delay)
             found["B"][name] = abs(final_accuracy(accuracies(results, condition, delay)) - float(final))
@@ -86,36 +69,46 @@ def distances(results: Results) -> dict[str, dict[str, float]]:
 def make(
     folder: Path,
     *,
-    delays: Sequence[int] = DELAYS,
-    seeds: Sequence[int] = SEEDS,
-    conditions: Sequence[str] = ("no_flossing", "flossing"),
-    n_epochs: int = 3001,
-    sharpness: float = 0.5,
+    sweep: Sweep | None = None,
+    delays: Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
+    conditions: Sequence[str] | None = None,
+    n_epochs: int | None = None,
+    n_jobs: int = 1,
+    scheduler: str | None = None,
     progress: Progress = lambda _: None,
     only_kept: bool = False,
 ) -> Path:
     """Compute, draw, and write binary-training.png and binary-training.json; runs go to a folder beside them.
 
-    The whole figure is 90 runs, hours on one core; a second call takes up where the first was cut short.
+    The whole figure is 90 runs, hours on one core; a call after one that was cut short goes on from its checkpoints.
 
     Args:
         folder: made if there is none.
-        delays: half of d.
+        sweep: other runs than binary-training.toml's, with the same conditions and axes.
+        delays: half of d; all of the sweep's by default.
         seeds: of the realizations; the published ones are 1 to 9.
         conditions: "no_flossing", "flossing".
         n_epochs: of training.
-        sharpness: of the surrogate.
-        progress: called with a line before every run.
+        n_jobs, scheduler: where to compute, as in :func:`pyflossing.sweeps.run_sweep`.
+        progress: called with a line whenever a run ends.
         only_kept: draw the runs that the folder holds, and compute nothing.
 
     Returns:
         the picture's path.
 
     Raises:
-        ValueError: a run's file is damaged, or a setting out of range.
+        ValueError: a run is damaged or of other settings, or a setting out of range; and what ``run_sweep`` raises.
     """
-    jobs = grid(lambda c, d, s: config(c, d, s, n_epochs, sharpness), conditions, delays, seeds)
-    results = run_jobs(jobs, folder / f"{NAME}-runs", progress, only_kept=only_kept)
+    chosen = part(sweep or declared(NAME), delays, seeds, conditions, n_epochs)
+    results = results_of(
+        chosen,
+        folder / f"{NAME}-runs",
+        n_jobs=n_jobs,
+        scheduler=scheduler,
+        progress=progress,
+        only_kept=only_kept,
+    )
     curves: dict[str, dict[str, Any]] = {
         panel: {
             condition: curve.get("median", curve)
@@ -129,11 +122,10 @@ def make(
     report = {
         "figure": "2A to 2D, binary network",
         "inferred": INFERRED,
-        "run": [job.name for job in results],
-        "not run": [job.name for job in jobs if job not in results],
-        "settings of the first run": to_dict(jobs[0].config) if jobs else {},
+        **which_ran(chosen, results),
+        "settings of the first run": to_dict(chosen.jobs[0].config),
         "distances (%; powers of ten)": distances(results),
-        "seconds": round(sum(result.elapsed_seconds for result in results.values()), 1),
+        "seconds": round(sum(result.elapsed_seconds for _, result in results), 1),
         "versions": versions(),
     }
     write_report(folder / f"{NAME}.json", report)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyflossing._files import write_atomically
+from pyflossing.errors import DamagedFileError
 from pyflossing.results import versions
 
 Arrays = dict[str, npt.NDArray[np.float64]]
@@ -23,7 +24,7 @@ def kept(file: Path, settings: dict[str, Any], compute: Callable[[], Arrays]) ->
     The file is JSON; floats come back bit for bit. Its "seconds" are the job's, "versions" what computed it.
 
     Raises:
-        ValueError: the file is damaged, or none of ours.
+        DamagedFileError: a ValueError: the file is damaged, or none of ours.
     """
     settings = json.loads(json.dumps(settings))
     if file.exists():
@@ -32,7 +33,7 @@ def kept(file: Path, settings: dict[str, Any], compute: Callable[[], Arrays]) ->
             if found["settings"] == settings:
                 return {name: np.array(values, dtype=np.float64) for name, values in found["arrays"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{file} is not a job of a figure, or it is damaged ({error}); delete it") from error
+            raise DamagedFileError(f"{file} is not a job of a figure, or it is damaged ({error}); delete it") from error
     started = time.perf_counter()
     arrays = compute()
     write_report(

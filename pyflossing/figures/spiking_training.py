@@ -1,63 +1,60 @@
-"""Our own figure: a spiking network learns the delayed XOR, with and without flossing. Nothing of it is published."""
+"""Our own figure: a spiking network learns the delayed XOR, with and without flossing. Nothing of it is published.
+
+The runs are spiking-training.toml's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyflossing.config import Flossing, FlossingSchedule, Seeds, TrainingConfig, Trials
 from pyflossing.config_toml import to_dict
 from pyflossing.figures.provenance import write_report
 from pyflossing.figures.training_panels import (
     CONDITIONS,
     accuracies,
+    delays_of,
     draw_panels,
     final_accuracy,
     geometric_mean,
     gradient_norms,
 )
-from pyflossing.figures.training_runs import Progress, grid, run_jobs
-from pyflossing.networks import SpikingNetwork
+from pyflossing.figures.training_sweeps import Progress, declared, part, results_of, which_ran
 from pyflossing.results import versions
-from pyflossing.tasks import DelayedXOR
+from pyflossing.sweeps import Sweep
 
 NAME = "spiking-training"
-DELAYS = (1, 2, 3, 4, 5, 6)
-SEEDS = (1, 2, 3)
 SHOWN = 4
 """The delay of panels A and C."""
-
-
-def config(condition: str, delay: int, seed: int, n_epochs: int = 1200) -> TrainingConfig:
-    """One run: the settings of docs/spiking_constants.md; flossing before training and before epochs 100 and 200."""
-    schedule = FlossingSchedule(100, 50, 100, 2) if condition == "flossing" else FlossingSchedule.none()
-    return TrainingConfig(
-        network=SpikingNetwork.per_step(),
-        task=DelayedXOR(delay),
-        trials=Trials(16, max(100, 30 * delay)),
-        flossing=Flossing(n_exponents=32, schedule=schedule),
-        seeds=Seeds(initial_state=seed, inputs=1, network=seed, frame=seed),
-        n_epochs=n_epochs,
-    )
 
 
 def make(
     folder: Path,
     *,
-    delays: Sequence[int] = DELAYS,
-    seeds: Sequence[int] = SEEDS,
-    conditions: Sequence[str] = ("no_flossing", "flossing"),
-    n_epochs: int = 1200,
+    sweep: Sweep | None = None,
+    delays: Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
+    conditions: Sequence[str] | None = None,
+    n_epochs: int | None = None,
+    n_jobs: int = 1,
+    scheduler: str | None = None,
     progress: Progress = lambda _: None,
     only_kept: bool = False,
 ) -> Path:
     """Compute, draw, and write spiking-training.png and spiking-training.json; arguments as for binary-training.
 
     Raises:
-        ValueError: a run's file is damaged, or a setting out of range.
+        ValueError: a run is damaged or of other settings, or a setting out of range; and what ``run_sweep`` raises.
     """
-    jobs = grid(lambda c, d, s: config(c, d, s, n_epochs), conditions, delays, seeds)
-    results = run_jobs(jobs, folder / f"{NAME}-runs", progress, only_kept=only_kept)
+    chosen = part(sweep or declared(NAME), delays, seeds, conditions, n_epochs)
+    results = results_of(
+        chosen,
+        folder / f"{NAME}-runs",
+        n_jobs=n_jobs,
+        scheduler=scheduler,
+        progress=progress,
+        only_kept=only_kept,
+    )
     picture = folder / f"{NAME}.png"
     draw_panels(results, SHOWN, {}).savefig(picture, dpi=110)
     summary = {
@@ -67,15 +64,14 @@ def make(
             "gradient norm": geometric_mean(gradient_norms(results, condition, delay)),
         }
         for condition in CONDITIONS
-        for delay in sorted({job.delay for job in results if job.condition == condition})
+        for delay in delays_of(results, condition)
     }
     report = {
         "figure": "ours: spiking network, constants per step",
         "panels": summary,
-        "run": [job.name for job in results],
-        "not run": [job.name for job in jobs if job not in results],
-        "settings of the last run": to_dict(jobs[-1].config) if jobs else {},
-        "seconds": round(sum(result.elapsed_seconds for result in results.values()), 1),
+        **which_ran(chosen, results),
+        "settings of the last run": to_dict(chosen.jobs[-1].config),
+        "seconds": round(sum(result.elapsed_seconds for _, result in results), 1),
         "versions": versions(),
     }
     write_report(folder / f"{NAME}.json", report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,27 +10,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pyflossing.figures.published import FloatArray
-from pyflossing.figures.training_runs import Job
+from pyflossing.figures.training_sweeps import Results
 from pyflossing.plots._style import BLACK, BLUE, GREY, VERMILION, running_mean, say
 from pyflossing.results import TrainingResult
-
-Results = Mapping[Job, TrainingResult]
 
 CONDITIONS = {"no_flossing": ("no flossing", BLUE), "flossing": ("flossing", VERMILION)}
 
 
 def accuracies(results: Results, condition: str, delay: int) -> FloatArray:
     """Accuracy (%) over epochs of all seeds, (seeds, E)."""
-    return np.array(
-        [100 * r.accuracy for job, r in results.items() if (job.condition, job.delay) == (condition, delay)]
-    )
+    return np.array([100 * result.accuracy for result in _of(results, condition, delay)])
 
 
 def gradient_norms(results: Results, condition: str, delay: int) -> FloatArray:
     """Norm of the loss gradient of the initial state over epochs of all seeds, (seeds, E)."""
-    return np.array(
-        [r.gradient_norms["x0"] for job, r in results.items() if (job.condition, job.delay) == (condition, delay)]
-    )
+    return np.array([result.gradient_norms["x0"] for result in _of(results, condition, delay)])
+
+
+def delays_of(results: Results, condition: str) -> list[int]:
+    """The delays at which a condition was run, in order."""
+    return sorted({int(job.at["delay"]) for job, _ in results if job.condition == condition})
 
 
 def final_accuracy(values: FloatArray) -> float:
@@ -57,7 +56,7 @@ def draw_panels(results: Results, delay: int, published: Mapping[str, Mapping[st
     for condition, (label, color) in CONDITIONS.items():
         _over_epochs(a, accuracies(results, condition, delay), color, label, log=False)
         _over_epochs(c, gradient_norms(results, condition, delay), color, label, log=True)
-        delays = sorted({job.delay for job in results if job.condition == condition})
+        delays = delays_of(results, condition)
         if delays:
             twice = [2 * one for one in delays]
             finals = [final_accuracy(accuracies(results, condition, one)) for one in delays]
@@ -86,6 +85,10 @@ def draw_panels(results: Results, delay: int, published: Mapping[str, Mapping[st
     if a.get_legend_handles_labels()[0]:
         a.legend(frameon=False, loc="upper left")
     return figure
+
+
+def _of(results: Results, condition: str, delay: int) -> Iterator[TrainingResult]:
+    return (result for job, result in results if (job.condition, job.at["delay"]) == (condition, delay))
 
 
 def _over_epochs(ax: Axes, values: FloatArray, color: str, label: str, *, log: bool) -> None:

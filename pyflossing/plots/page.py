@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from matplotlib import pyplot
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pyflossing.networks import SpikingNetwork
@@ -10,6 +13,12 @@ from pyflossing.plots.activity import membranes, raster, readout
 from pyflossing.plots.epochs import accuracy, gradient_norm, loss
 from pyflossing.plots.exponents import exponents, spectrum
 from pyflossing.results import TrainingResult
+
+_PANELS: tuple[Callable[[TrainingResult, Axes], Axes], ...] = (
+    loss, accuracy, gradient_norm, spectrum, exponents, readout,
+)  # fmt: skip
+_TRACES = 5
+"""Units whose membranes are drawn, where there are as many."""
 
 
 def overview(result: TrainingResult) -> Figure:
@@ -29,8 +38,8 @@ def overview(result: TrainingResult) -> Figure:
     panels = [figure.add_subplot(grid[row, column : column + 2]) for row in range(2) for column in (0, 2, 4)]
     if spiking:
         raster(result, figure.add_subplot(grid[2, :3]))
-        membranes(result, figure.add_subplot(grid[2, 3:]))
-    for draw, ax in zip((loss, accuracy, gradient_norm, spectrum, exponents, readout), panels, strict=True):
+        membranes(result, figure.add_subplot(grid[2, 3:]), n_units=min(_TRACES, result.config.n_units))
+    for draw, ax in zip(_PANELS, panels, strict=True):
         draw(result, ax)
     figure.suptitle(_title(result))
     return figure

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import re
-from pathlib import Path
 
 import pytest
-
-DOCS = Path(__file__).parents[2] / "docs"
+from page_code import DOCS, blocks
 
 
 @pytest.mark.parametrize(("name", "n_epochs"), [("floss_gru", 5), ("floss_snntorch", 12)])
@@ -24,7 +21,7 @@ def test_examples_move_exponents_and_draw_them(name, n_epochs, tmp_path, monkeyp
 
 
 def test_the_code_of_the_page_runs(capsys):
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "modules.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert len(blocks) == 5
-    exec("\n".join(blocks), {"__name__": "page"})
+    code = [block.text for block in blocks(DOCS / "modules.md", "python")]
+    assert len(code) == 5
+    exec("\n".join(code), {"__name__": "page"})
     assert "jacobian_action and double_backward: " in capsys.readouterr().out

@@ -1,0 +1,41 @@
+"""Writing to standard output: lines as they are, whatever the terminal's width, and JSON documents."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+
+def write_line(text: str = "") -> None:
+    """Write a line at once."""
+    if sys.stdout is not None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def write_json(document: Mapping[str, Any]) -> None:
+    """Write one JSON document; numbers that are not finite, which JSON has no word for, become null."""
+    write_line(json.dumps(_finite(document), indent=1, allow_nan=False))
+
+
+def write_table(rows: Mapping[str, str]) -> None:
+    """Write names and values in two columns."""
+    width = max(map(len, rows), default=0)
+    for name, value in rows.items():
+        write_line(f"{name:{width}}  {value}".rstrip())
+
+
+def on_terminal() -> bool:
+    """Whether standard output is a terminal, on which a line can be rewritten."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

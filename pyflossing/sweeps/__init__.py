@@ -1,0 +1,21 @@
+"""Sweeps: declared grids of runs, over the cores of one machine or a cluster; see docs/sweeps.md."""
+
+from pyflossing.sweeps.grid import Axis, Condition, Job, Sweep
+from pyflossing.sweeps.pools import SchedulerLost
+from pyflossing.sweeps.progress import SweepProgress
+from pyflossing.sweeps.results import JobReport, SweepResults
+from pyflossing.sweeps.running import JobsFailed, SweepStopped, run_sweep
+
+__all__ = [
+    "Axis",
+    "Condition",
+    "Job",
+    "JobReport",
+    "JobsFailed",
+    "SchedulerLost",
+    "Sweep",
+    "SweepProgress",
+    "SweepResults",
+    "SweepStopped",
+    "run_sweep",
+]

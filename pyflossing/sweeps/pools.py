@@ -1,0 +1,207 @@
+"""Where tasks run: a thread of this process, processes of this machine, or workers of a Dask cluster.
+
+All three give futures of ``concurrent.futures``. Processes are loky's, which come with joblib: it starts them without
+importing the caller's main module and tells when one dies. There is one executor for each process, since a process that
+dies takes the work of all others of its executor with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from abc import ABC, abstractmethod
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
+from typing import Any
+
+from pyflossing._arguments import FieldError, require_integer
+from pyflossing.sweeps.tasks import Outcome, Task, become_child, run_task, run_task_of_child
+
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class SchedulerLost(ConnectionError):
+    """The Dask scheduler cannot be reached, or no longer."""
+
+
+class Pool(ABC):
+    """Takes tasks."""
+
+    parent: int | None = None
+    """The process id that tasks have as their parent, if they do."""
+
+    @abstractmethod
+    def submit(self, task: Task) -> Future[Outcome]:
+        """Start a task, or queue it."""
+
+    @abstractmethod
+    def room(self, n_submitted: int) -> bool:
+        """Whether another task should be submitted beside those that have not ended."""
+
+    def running(self, n_submitted: int) -> int:
+        """How many of the submitted tasks run."""
+        return n_submitted
+
+    def lost(self, future: Future[Outcome]) -> str:
+        """Why a task that ended has no outcome, empty if it has one; the place that it took is free again.
+
+        Raises:
+            SchedulerLost: no task will have an outcome any more.
+        """
+        error = future.exception()
+        return "" if error is None else f"{type(error).__name__}: {error}"
+
+    @abstractmethod
+    def close(self, *, kill: bool) -> None:
+        """End, at once or when the tasks that run have ended."""
+
+
+class ThreadPool(Pool):
+    """One task at a time, in this process."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1)
+
+    def submit(self, task: Task) -> Future[Outcome]:
+        return self._executor.submit(run_task, task)
+
+    def room(self, n_submitted: int) -> bool:
+        return n_submitted < 1
+
+    def close(self, *, kill: bool) -> None:
+        self._executor.shutdown(wait=not kill, cancel_futures=True)
+
+
+class ProcessPool(Pool):
+    """Several tasks, each in a process with one thread."""
+
+    def __init__(self, n_jobs: int) -> None:
+        self.parent = os.getpid()
+        self._n_jobs = n_jobs
+        self._idle: list[Any] = []
+        self._at_work: dict[Future[Outcome], Any] = {}
+
+    def submit(self, task: Task) -> Future[Outcome]:
+        executor = self._idle.pop() if self._idle else _process()
+        future: Future[Outcome]
+        try:
+            future = executor.submit(run_task_of_child, task)
+        except BrokenExecutor:  # its process died while it had nothing to do
+            executor = _process()
+            future = executor.submit(run_task_of_child, task)
+        self._at_work[future] = executor
+        return future
+
+    def room(self, n_submitted: int) -> bool:
+        return n_submitted < self._n_jobs
+
+    def lost(self, future: Future[Outcome]) -> str:
+        executor = self._at_work.pop(future)
+        if isinstance(future.exception(), BrokenExecutor):
+            executor.shutdown(wait=False)
+            return "its process died"
+        self._idle.append(executor)
+        return super().lost(future)
+
+    def close(self, *, kill: bool) -> None:
+        for executor in (*self._idle, *self._at_work.values()):
+            executor.shutdown(wait=True, kill_workers=kill)
+
+
+class DaskPool(Pool):
+    """All tasks at once, queued by a Dask scheduler; tasks of workers that it loses go to others.
+
+    Args:
+        address: of the scheduler, "tcp://host:port".
+        timeout: seconds to wait for it.
+
+    Raises:
+        SchedulerLost: it does not answer.
+    """
+
+    def __init__(self, address: str, timeout: float) -> None:
+        distributed = _dask()
+        try:
+            self._client = distributed.Client(address, timeout=timeout, set_as_default=False)
+        except (OSError, TimeoutError) as error:
+            raise SchedulerLost(f"no Dask scheduler answers at {address} within {timeout:g} s ({error})") from error
+        except ValueError as error:
+            raise FieldError(
+                "scheduler", address, f"it must be an address such as tcp://host:8786 ({error})"
+            ) from error
+        self._address = address
+        # pure would take two runs of one task for the same
+        self._executor = self._client.get_executor(pure=False)
+
+    def submit(self, task: Task) -> Future[Outcome]:
+        future: Future[Outcome] = self._executor.submit(run_task, task)
+        return future
+
+    def room(self, n_submitted: int) -> bool:
+        return True
+
+    def running(self, n_submitted: int) -> int:
+        try:
+            return min(n_submitted, int(sum(self._client.nthreads().values())))
+        except (OSError, TimeoutError):
+            return 0
+
+    def lost(self, future: Future[Outcome]) -> str:
+        if future.cancelled() or isinstance(future.exception(), CancelledError):
+            # what follows says it once; the client's log would have tracebacks of how it could not reconnect
+            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+            raise SchedulerLost(f"the Dask scheduler at {self._address} was lost")
+        return super().lost(future)
+
+    def close(self, *, kill: bool) -> None:
+        self._executor.shutdown(wait=False)
+        self._client.close()
+
+
+def check_workers(n_jobs: int, scheduler: str | None) -> None:
+    """Refuse what ``pool`` cannot take.
+
+    Raises:
+        ValueError: a number or an address that is not allowed.
+    """
+    if require_integer("n_jobs", n_jobs) == 0:
+        raise FieldError("n_jobs", n_jobs, "it must be a number of processes, or -1 for one for each core")
+    if scheduler is not None and (not isinstance(scheduler, str) or not scheduler):
+        raise FieldError("scheduler", scheduler, "it must be an address such as tcp://host:8786")
+
+
+def pool(n_jobs: int, scheduler: str | None, timeout: float) -> Pool:
+    """The pool of a number of processes (as joblib counts: -1 is one for each core), or of a scheduler.
+
+    Raises:
+        ImportError: an extra is not installed, naming it.
+        SchedulerLost: the scheduler does not answer.
+    """
+    if scheduler is not None:
+        return DaskPool(scheduler, timeout)
+    n_processes = 1 if n_jobs == 1 else _joblib().effective_n_jobs(n_jobs)
+    return ThreadPool() if n_processes == 1 else ProcessPool(n_processes)
+
+
+def _process() -> Any:
+    _joblib()
+    from joblib.externals.loky import ProcessPoolExecutor  # noqa: PLC0415 - an extra
+
+    return ProcessPoolExecutor(1, initializer=become_child, initargs=(os.getpid(),), env=_ONE_THREAD)
+
+
+def _joblib() -> Any:
+    try:
+        import joblib  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        said = "several processes need joblib: pip install 'pyflossing[sweep]'; n_jobs=1 does not"
+        raise ImportError(said, name="joblib") from error
+    return joblib
+
+
+def _dask() -> Any:
+    try:
+        import distributed  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        said = "a scheduler needs Dask distributed: pip install 'pyflossing[cluster]'"
+        raise ImportError(said, name="distributed") from error
+    return distributed

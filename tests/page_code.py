@@ -1,0 +1,23 @@
+"""The code of documentation pages, for the tests that run it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+
+class Block(NamedTuple):
+    """A fenced block: its language ("python", "sh", "text") and its text."""
+
+    language: str
+    text: str
+
+
+def blocks(page: Path, *languages: str) -> list[Block]:
+    """The page's blocks of these languages, in order."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return [Block(*block) for block in found if block[0] in languages]
