@@ -51,6 +51,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "flossing.n_exponents": ("", "an integer from 0 to the size of the state, or N without synaptic decay"),
     "flossing.n_steps": ("", "an integer >= 13: of n steps the first 10 + ceil(n / 10) do not count"),
     "flossing.trial_steps": ("", "an integer >= flossing.n_steps"),
+    "flossing.clip_norm": ("norm to which each array's flossing gradient is clipped", "a number > 0, or inf for none"),
     "flossing.schedule.kind": ("when to floss", '"periodic" or "adaptive"'),
 }
 """What a setting is and what is allowed, where neither the 33 nor the settings' own limits say it."""
@@ -58,7 +59,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
 ALTERNATIVES: dict[str, tuple[Any, ...]] = {
     "network": (TanhNetwork(), BinaryNetwork(Surrogate("sech2", 0.5)), SpikingNetwork.published()),
     "task": (DelayedCopy(10),),
-    "flossing.schedule": (AdaptiveSchedule(threshold=1e-6, episode=100, n_episodes=5, before=500, cooldown=50),),
+    "flossing.schedule": (AdaptiveSchedule(1e-6, episode=100, n_episodes=5, before=500, cooldown=50, ceiling=0.03),),
 }
 """Other values of the sections that have a kind; they stand in the template as comments."""
 
