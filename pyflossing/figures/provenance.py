@@ -41,7 +41,7 @@ def kept(file: Path, settings: dict[str, Any], compute: Callable[[], Arrays]) ->
         {
             "settings": settings,
             "arrays": {name: np.asarray(values).tolist() for name, values in arrays.items()},
-            "seconds": round(time.perf_counter() - started, 1),
+            "seconds": round(time.perf_counter() - started, 3),
             "versions": versions(),
         },
     )
@@ -56,4 +56,4 @@ def write_report(file: Path, report: dict[str, Any]) -> None:
 
 def seconds(files: list[Path]) -> float:
     """The seconds that all jobs took together."""
-    return round(sum(float(json.loads(file.read_text(encoding="utf-8"))["seconds"]) for file in files), 1)
+    return round(sum(float(json.loads(file.read_text(encoding="utf-8"))["seconds"]) for file in files), 3)

@@ -13,9 +13,9 @@ from pyflossing.figures.provenance import write_report
 from pyflossing.figures.training_panels import (
     CONDITIONS,
     accuracies,
+    best_accuracy,
     delays_of,
     draw_panels,
-    final_accuracy,
     geometric_mean,
     gradient_norms,
 )
@@ -60,7 +60,7 @@ def make(
     summary = {
         f"{condition}, d = {2 * delay}": {
             "runs": len(accuracies(results, condition, delay)),
-            "accuracy of the last 100 epochs (%)": final_accuracy(accuracies(results, condition, delay)),
+            "best accuracy (%)": best_accuracy(accuracies(results, condition, delay)),
             "gradient norm": geometric_mean(gradient_norms(results, condition, delay)),
         }
         for condition in CONDITIONS

@@ -32,9 +32,9 @@ def delays_of(results: Results, condition: str) -> list[int]:
     return sorted({int(job.at["delay"]) for job, _ in results if job.condition == condition})
 
 
-def final_accuracy(values: FloatArray) -> float:
-    """Mean over seeds of the last hundred epochs, %."""
-    return float(values[:, -100:].mean())
+def best_accuracy(values: FloatArray) -> float:
+    """Median over seeds of the best epoch's accuracy, %: at chance a little above 50, as published."""
+    return float(np.median(values.max(axis=1)))
 
 
 def geometric_mean(values: FloatArray) -> float:
@@ -59,16 +59,16 @@ def draw_panels(results: Results, delay: int, published: Mapping[str, Mapping[st
         delays = delays_of(results, condition)
         if delays:
             twice = [2 * one for one in delays]
-            finals = [final_accuracy(accuracies(results, condition, one)) for one in delays]
+            best = [best_accuracy(accuracies(results, condition, one)) for one in delays]
             norms = [geometric_mean(gradient_norms(results, condition, one)) for one in delays]
-            b.plot(twice, finals, "o-", color=color, label=label)
+            b.plot(twice, best, "o-", color=color, label=label)
             d.plot(twice, norms, "o-", color=color, label=label)
         for ax, panel in ((a, "A"), (b, "B"), (c, "C"), (d, "D")):
             if panel in published:
                 curve = published[panel][condition]
                 ax.plot(curve["x"], curve["y"], "--", color=color, lw=1, zorder=5)
     a.set(xlabel="epoch", ylabel="accuracy (%)", title=f"A: d = {2 * delay}", ylim=(45, 102))
-    b.set(xlabel="d (steps)", ylabel="accuracy of the last 100 epochs (%)", title="B", ylim=(45, 102))
+    b.set(xlabel="d (steps)", ylabel="best accuracy (%)", title="B", ylim=(45, 102))
     c.set(xlabel="epoch", ylabel=r"$|\partial L/\partial x_0|$", title=f"C: d = {2 * delay}")
     d.set(xlabel="d (steps)", ylabel=r"$|\partial L/\partial x_0|$, mean over epochs", title="D")
     for ax in (a, b, c, d):
