@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+from pyflossing._json import standard_json
 
 
 def write_line(text: str = "") -> None:
@@ -17,8 +17,8 @@ def write_line(text: str = "") -> None:
 
 
 def write_json(document: Mapping[str, Any]) -> None:
-    """Write one JSON document; numbers that are not finite, which JSON has no word for, become null."""
-    write_line(json.dumps(_finite(document), indent=1, allow_nan=False))
+    """Write one JSON document; see ``standard_json``."""
+    write_line(standard_json(document))
 
 
 def write_table(rows: Mapping[str, str]) -> None:
@@ -31,11 +31,3 @@ def write_table(rows: Mapping[str, str]) -> None:
 def on_terminal() -> bool:
     """Whether standard output is a terminal, on which a line can be rewritten."""
     return sys.stdout is not None and sys.stdout.isatty()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

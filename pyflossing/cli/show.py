@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,6 +45,8 @@ def show(
     from pyflossing.results import TrainingResult  # noqa: PLC0415
 
     run = RunFolder.read(source) if source.is_dir() else None
+    if run is None and (source / "sweep.toml").is_file():
+        raise Refused(f"{source} is the folder of a sweep: pyflossing sweep {quote(str(source))} --list shows its jobs")
     if source.is_dir() and run is None:
         raise Refused(f"{source} holds no run: there is no config.toml in it")
     result: TrainingResult | None
@@ -73,6 +77,9 @@ def _settings(config: TrainingConfig) -> dict[str, str]:
     flossing, schedule = config.flossing, config.flossing.schedule
     weights, adam = config.weights, config.optimiser
     values = {name: getattr(schedule, name) for name in type(schedule).LIMITS}
+    flossed = f"{flossing.n_exponents} exponents of {flossing.n_steps} steps to {flossing.target:g} per step"
+    if flossing.clip_norm < math.inf:
+        flossed += f", gradients clipped to {flossing.clip_norm:g}"
     when = ", ".join(f"{name} {value}" for name, value in values.items())
     seeds = ", ".join(f"{name} {getattr(config.seeds, name)}" for name in type(config.seeds).LIMITS)
     return {
@@ -80,9 +87,7 @@ def _settings(config: TrainingConfig) -> dict[str, str]:
         "weights": f"{weights.coupling}, gain {weights.gain:g}",
         "task": repr(config.task),
         "training": f"{config.n_epochs} epochs of {config.trials.batch_size} trials of {config.trials.n_steps} steps",
-        "flossing": f"{flossing.n_exponents} exponents of {flossing.n_steps} steps to {flossing.target:g} per step"
-        if config.flosses
-        else "none",
+        "flossing": flossed if config.flosses else "none",
         **({"schedule": f"{type(schedule).__name__}: {when}"} if config.flosses else {}),
         "Adam": f"learning rate {adam.learning_rate:g}, decays {adam.beta1:g} and {adam.beta2:g}, "
         f"gradients clipped to {adam.clip_norm:g}",

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyflossing._files import write_atomically
+from pyflossing._json import standard_json
 from pyflossing.errors import DamagedFileError
 from pyflossing.results import versions
 
@@ -36,22 +37,24 @@ def kept(file: Path, settings: dict[str, Any], compute: Callable[[], Arrays]) ->
             raise DamagedFileError(f"{file} is not a job of a figure, or it is damaged ({error}); delete it") from error
     started = time.perf_counter()
     arrays = compute()
-    write_report(
-        file,
-        {
-            "settings": settings,
-            "arrays": {name: np.asarray(values).tolist() for name, values in arrays.items()},
-            "seconds": round(time.perf_counter() - started, 3),
-            "versions": versions(),
-        },
-    )
+    job = {
+        "settings": settings,
+        "arrays": {name: np.asarray(values).tolist() for name, values in arrays.items()},
+        "seconds": round(time.perf_counter() - started, 3),
+        "versions": versions(),
+    }
+    _write(file, json.dumps(job, indent=1))  # Python's JSON keeps numbers that are not finite
     return arrays
 
 
 def write_report(file: Path, report: dict[str, Any]) -> None:
-    """Write JSON, atomically, making the folder if there is none."""
+    """Write standard JSON, atomically, making the folder if there is none."""
+    _write(file, standard_json(report))
+
+
+def _write(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, (json.dumps(report, indent=1) + "\n").encode())
+    write_atomically(file, (text + "\n").encode())
 
 
 def seconds(files: list[Path]) -> float:

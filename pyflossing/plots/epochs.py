@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from pyflossing.plots._style import BLUE, GREY, VERMILION, axes, draw_series, say
 from pyflossing.results import TrainingResult
@@ -115,6 +116,7 @@ def _over_epochs(
     else:
         say(ax, "no training epochs")
     ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _mark_episodes(ax: Axes, result: TrainingResult) -> None:

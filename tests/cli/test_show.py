@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import matplotlib as mpl
 import pytest
@@ -46,7 +47,11 @@ def test_a_result_is_told_with_settings_numbers_and_versions(run, result):
         assert " ".join(f"{value:+.3f}" for value in row) + " per step" in out
     assert f"torch {result.versions['torch']}" in out
     said = json.loads(run("show", "r.npz", "--json")[1])
-    assert said["config"] == to_dict(result.config)
+    clip_norm = said["config"]["flossing"].pop("clip_norm")
+    assert clip_norm is None  # infinity, which JSON has no word for
+    expected = to_dict(result.config)
+    assert expected["flossing"].pop("clip_norm") == math.inf
+    assert said["config"] == expected
     assert said["state"] == "finished"
     assert said["accuracy"] == result.accuracy[-1]
     assert said["first_spectrum"] == result.spectra[0].tolist()
@@ -116,6 +121,7 @@ def test_a_result_without_flossing_or_epochs_is_shown(run, tmp_path):
     [
         (["none"], 2, "there is no file none"),
         (["."], 2, ". holds no run: there is no config.toml in it"),
+        (["grid"], 2, "grid is the folder of a sweep: pyflossing sweep grid --list shows its jobs"),
         (["a.toml"], 1, "a.toml is not a result of pyflossing, or it is damaged"),
         (["half.npz"], 1, "half.npz is not a result of pyflossing, or it is damaged"),
         (["r.npz", "--plot", "a.xyz"], 2, "--plot = a.xyz is not allowed: it must end in one of "),
@@ -125,6 +131,8 @@ def test_a_result_without_flossing_or_epochs_is_shown(run, tmp_path):
 def test_what_cannot_be_shown_is_told_in_one_line(run, tmp_path, result, arguments, code, message):
     whole = (tmp_path / "r.npz").read_bytes()
     (tmp_path / "half.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "grid").mkdir()
+    (tmp_path / "grid" / "sweep.toml").write_text("")
     found, out, err = run("show", *arguments)
     assert (found, out) == (code, "")
     assert err.startswith(f"pyflossing: {message}")
