@@ -302,6 +302,12 @@ REVERSE_PASSES = {
         b=("h_bar.sum(dim=0)", "1.001 * h_bar.sum(dim=0)"),
     ),
     **_passes(
+        flossing_pass.SpectrumPass, "__init__", _FLOSSING,
+        transient=("(begin + length, blocks_from, n_steps)", "(begin + length, n_steps)"),
+        last_step=("(begin + length, blocks_from, n_steps)", "(begin + length, blocks_from)"),
+        logarithms=(".abs()", ".abs() * 1.001"),
+    ),
+    **_passes(
         flossing_pass.SpectrumPass, "adjoint", _FLOSSING,
         J_by_the_states=("addmm_(h_bar.T", "addmm_(1.001 * h_bar.T"),
         J_by_the_frames=("chain.j_gradient()", "(1.001 * chain.j_gradient())"),
@@ -321,8 +327,8 @@ REVERSE_PASSES = {
     ),
     **_passes(
         _RATE_PASS, "pull", _FLOSSING,
-        gains=("A_bar, self.gains", "1.001 * A_bar, self.gains"),
-        frame=("return self", "return 1.001 * self"),
+        gains=("(self.A_bars", "(1.001 * self.A_bars"),
+        frame=("self.P_bars[n], self.J,", "self.P_bars[n], 1.001 * self.J,"),
     ),
     **_passes(_RATE_PASS, "direct", _FLOSSING, states=("by_state = self", "by_state = 1.001 * self")),
     **_passes(
@@ -340,8 +346,9 @@ REVERSE_PASSES = {
     **_passes(
         _SPIKING_PASS, "pull", _FLOSSED_SPIKING,
         gain_of_frames=("alpha=net.membrane_gain", "alpha=1.001 * net.membrane_gain"),
-        alpha_of_frames=("net.synaptic_decay * self.P", "1.001 * net.synaptic_decay * self.P"),
-        beta_of_frames=("mem_bar, alpha=net.membrane_decay", "mem_bar, alpha=1.001 * net.membrane_decay"),
+        alpha_of_frames=("net.synaptic_decay", "1.001 * net.synaptic_decay"),
+        beta_of_frames=("mem_bar, net.membrane_decay", "mem_bar, 1.001 * net.membrane_decay"),
+        frame=("addcmul_(self.gains", "addcmul_(1.001 * self.gains"),
     ),
     **_passes(
         _SPIKING_PASS, "direct", _FLOSSED_SPIKING,
@@ -354,8 +361,8 @@ REVERSE_PASSES = {
     ),
     **_passes(
         _MEMORYLESS, "pull", _live("spiking_per_step", "flossing"),
-        frame=("return self", "return 1.001 * self"),
-        J=("A_bar, self.scale(n)", "1.001 * A_bar, self.scale(n)"),
+        frame=("(self.gains", "(1.001 * self.gains"),
+        J=("_bar, self.scale(n)", "_bar, 1.001 * self.scale(n)"),
     ),
 }  # fmt: skip
 

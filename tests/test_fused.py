@@ -92,6 +92,24 @@ def test_flossing_gradients_agree_in_float64(network, n, steps, seed, data):
         assert float((fused.gradients[name] - theirs).abs().max()) < 1e-8 * scale
 
 
+@given(decay=st.floats(0.5, 0.95), n=st.integers(2, 12), steps=st.integers(13, 60), seed=seeds, data=st.data())
+def test_steps_in_blocks_give_what_single_steps_give(decay, n, steps, seed, data):
+    """Membranes and synapses that remember keep the frame well-conditioned over several steps."""
+    network = SpikingNetwork(decay, decay, 0.1)
+    k, first = data.draw(st.integers(1, n)), data.draw(st.integers(0, steps))
+    p = random_parameters(network, n, 1, seed)
+    u = training_pass.drive(p.ws, p.b, random_trials(steps, 1, seed)[0])
+    start = (network, p.J, p.x0[:, 0], random_frame(2 * n, k, seed))
+    single = flossing_pass.SpectrumPass(*start, u.clone())
+    blocks = flossing_pass.SpectrumPass(*start, u.clone(), blocks_from=first)
+    assert int((blocks.logs != 0).any(dim=1).sum()) < 0.75 * steps
+    torch.testing.assert_close(blocks.logs[first:].sum(dim=0), single.logs[first:].sum(dim=0), rtol=1e-10, atol=1e-10)
+    weights = torch.zeros_like(single.logs)
+    weights[first:] = torch.linspace(-1, 1, k, dtype=torch.float64)
+    for ours, theirs in zip(blocks.adjoint(weights), single.adjoint(weights), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-8 * max(1e-3, float(theirs.abs().max())))
+
+
 @given(n=st.integers(1, 7), steps=st.integers(13, 20), seed=seeds, gain=st.floats(0.2, 3), data=st.data())
 def test_spiking_units_without_decays_floss_as_a_chain_of_half_the_size(n, steps, seed, gain, data):
     network = replace(SpikingNetwork.per_step(), membrane_gain=gain)
