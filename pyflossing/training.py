@@ -23,7 +23,7 @@ from pyflossing.errors import NonFiniteError
 from pyflossing.gradients import FLOSSED
 from pyflossing.julia_random import MersenneTwister
 from pyflossing.loss import Parameters, relax
-from pyflossing.optimiser import AdamState, Rates, adam_update, clip
+from pyflossing.optimiser import AdamState, Rates, adam_updates, clip
 from pyflossing.results import TrainingResult, versions
 from pyflossing.spectrum import initial_frame
 from pyflossing.weights import initial_weights
@@ -292,7 +292,8 @@ def batch(config: TrainingConfig, epoch: int, order: npt.NDArray[np.int64]) -> t
     """Inputs and targets (T, 1, B) from input seed E sIn + e; trial ``order[j]`` starts from column j of x0."""
     trials = config.trials
     data = config.task.generate(trials.batch_size, trials.n_steps, config.input_seed(epoch), amplitude=trials.amplitude)
-    inputs, targets = (_tensor(array[:, :, order - 1], _dtype(config)) for array in data)
+    # trials are rows in the generator's memory
+    inputs, targets = (_tensor(array.T[order - 1], _dtype(config)).permute(2, 1, 0).contiguous() for array in data)
     return inputs, targets
 
 
@@ -305,13 +306,13 @@ def training_update(
 ) -> EpochRecord:
     """One step of training's Adam on every array, each clipped on its own, changing ``state``."""
     before, adam = state.parameters, state.training_adam
-    norms, updated, states = {}, {}, {}
-    for name, gradient in result.gradients._asdict().items():
-        wide = gradient.double()  # the original's training gradients are Float64
-        norms[name] = float(torch.linalg.vector_norm(wide))
-        clipped = clip(wide, config.optimiser.clip_threshold)
-        updated[name], states[name] = adam_update(getattr(before, name), clipped, adam[name], _rates(config))
-    state.parameters, state.training_adam = Parameters(**updated), states
+    wide = [gradient.double() for gradient in result.gradients]  # the original's training gradients are Float64
+    lengths = [float(torch.linalg.vector_norm(gradient)) for gradient in wide]
+    norms = dict(zip(Parameters._fields, lengths, strict=True))
+    limit = config.optimiser.clip_threshold
+    clipped = [clip(gradient, limit, length) for gradient, length in zip(wide, lengths, strict=True)]
+    updated, states = adam_updates(before, clipped, [adam[name] for name in norms], _rates(config))
+    state.parameters, state.training_adam = Parameters(*updated), dict(zip(norms, states, strict=True))
     state.epoch, state.flossing_epoch, state.initial_state_norm = epoch, 0, norms["x0"]
     return EpochRecord(
         epoch, result.loss, result.accuracy, norms, order, before, result.gradients, adam, state.parameters
@@ -330,11 +331,11 @@ def _flossing_epoch(
     result = _FLOSSING_GRADIENT[method](
         config.network, before, before.x0[:, 0], state.frame, inputs, settings.n_steps, settings.target
     )
-    updated, states = {}, {}
-    for name, gradient in result.gradients.items():
-        clipped = clip(gradient, settings.clip_threshold)
-        updated[name], states[name] = adam_update(getattr(before, name), clipped, adam[name], _rates(config))
-    state.parameters, state.flossing_adam = before._replace(**updated), states
+    clipped = [clip(result.gradients[name], settings.clip_threshold) for name in FLOSSED]
+    flossed = [getattr(before, name) for name in FLOSSED]
+    updated, states = adam_updates(flossed, clipped, [adam[name] for name in FLOSSED], _rates(config))
+    state.parameters = before._replace(**dict(zip(FLOSSED, updated, strict=True)))
+    state.flossing_adam = dict(zip(FLOSSED, states, strict=True))
     state.flossing_epoch = flossing_epoch
     exponents = result.exponents.double().numpy()
     return FlossingRecord(epoch, flossing_epoch, exponents, result.loss, before, result.gradients, adam)

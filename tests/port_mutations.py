@@ -406,8 +406,9 @@ RUNS = {
         training, "_flossing_epoch", "adam = state.parameters, state.flossing_adam",
         "adam = state.parameters, state.training_adam", RUN,
     ),
-    "flossing clips": Mutation(training, "_flossing_epoch", "adam_update(getattr(before, name), gradient",
-        "adam_update(getattr(before, name), clip(gradient, 1e-4)", RUN),
+    "flossing clips": Mutation(
+        training, "_flossing_epoch", "settings.clip_threshold", "1e-4", RUN
+    ),
     "flossing before training": Mutation(
         schedule.FlossingSchedule, "episode_length", "return self.before", "return self.before + 1", RUN
     ),
@@ -422,7 +423,7 @@ RUNS = {
     ),
     "the first episode counts": Mutation(training, "flossing_episode", "if length and epoch > 1", "if length", RUN),
     "all parameters clipped together": Mutation(
-        training, "training_update", "clip(wide, config.optimiser.clip_threshold)", "wide * (0.03 / norms['ws'])", RUN
+        training, "training_update", "clip(gradient, limit, length)", "gradient * (0.03 / norms['ws'])", RUN
     ),
     "mean coupling": Mutation(
         weights, "initial_weights", "real(chosen.mean_coupling)", "real(1.001 * chosen.mean_coupling)", ("J_gaussian",)
