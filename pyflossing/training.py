@@ -7,7 +7,7 @@ look at, or compare, every update.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -151,7 +151,7 @@ def run(config: TrainingConfig, state: TrainingState, method: Method = "fused") 
             )
         except NonFiniteError as error:
             raise error.at(epoch) from None
-        yield training_update(config, state, epoch, order, result)
+        yield from training_updates([config], [state], epoch, order, [result])
 
 
 def epochs_to_run(config: TrainingConfig, state: TrainingState) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
@@ -297,26 +297,48 @@ def batch(config: TrainingConfig, epoch: int, order: npt.NDArray[np.int64]) -> t
     return inputs, targets
 
 
-def training_update(
-    config: TrainingConfig,
-    state: TrainingState,
+def training_updates(
+    configs: Sequence[TrainingConfig],
+    states: Sequence[TrainingState],
     epoch: int,
     order: npt.NDArray[np.int64],
-    result: gradients.TrainingGradient,
-) -> EpochRecord:
-    """One step of training's Adam on every array, each clipped on its own, changing ``state``."""
-    before, adam = state.parameters, state.training_adam
-    wide = [gradient.double() for gradient in result.gradients]  # the original's training gradients are Float64
+    results: Sequence[gradients.TrainingGradient],
+) -> list[EpochRecord]:
+    """One step of training's Adam on every array of every network, each clipped on its own, changing ``states``.
+
+    The configurations have the same settings of the optimiser.
+    """
+    n_arrays, limit = len(Parameters._fields), configs[0].optimiser.clip_threshold
+    before = [state.parameters for state in states]
+    adam = [state.training_adam for state in states]
+    # the original's training gradients are Float64
+    wide = [gradient.double() for result in results for gradient in result.gradients]
     lengths = [float(torch.linalg.vector_norm(gradient)) for gradient in wide]
-    norms = dict(zip(Parameters._fields, lengths, strict=True))
-    limit = config.optimiser.clip_threshold
     clipped = [clip(gradient, limit, length) for gradient, length in zip(wide, lengths, strict=True)]
-    updated, states = adam_updates(before, clipped, [adam[name] for name in norms], _rates(config))
-    state.parameters, state.training_adam = Parameters(*updated), dict(zip(norms, states, strict=True))
-    state.epoch, state.flossing_epoch, state.initial_state_norm = epoch, 0, norms["x0"]
-    return EpochRecord(
-        epoch, result.loss, result.accuracy, norms, order, before, result.gradients, adam, state.parameters
-    )
+    arrays = [x for parameters in before for x in parameters]
+    moments = [old[name] for old in adam for name in Parameters._fields]
+    updated, new = adam_updates(arrays, clipped, moments, _rates(configs[0]))
+    records = []
+    for i, (state, result) in enumerate(zip(states, results, strict=True)):
+        own = slice(i * n_arrays, (i + 1) * n_arrays)
+        norms = dict(zip(Parameters._fields, lengths[own], strict=True))
+        state.parameters = Parameters(*updated[own])
+        state.training_adam = dict(zip(Parameters._fields, new[own], strict=True))
+        state.epoch, state.flossing_epoch, state.initial_state_norm = epoch, 0, norms["x0"]
+        records.append(
+            EpochRecord(
+                epoch,
+                result.loss,
+                result.accuracy,
+                norms,
+                order,
+                before[i],
+                result.gradients,
+                adam[i],
+                state.parameters,
+            )
+        )
+    return records
 
 
 def _flossing_epoch(

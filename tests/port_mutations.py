@@ -423,7 +423,7 @@ RUNS = {
     ),
     "the first episode counts": Mutation(training, "flossing_episode", "if length and epoch > 1", "if length", RUN),
     "all parameters clipped together": Mutation(
-        training, "training_update", "clip(gradient, limit, length)", "gradient * (0.03 / norms['ws'])", RUN
+        training, "training_updates", "clip(gradient, limit, length)", "gradient * (0.03 / lengths[0])", RUN
     ),
     "mean coupling": Mutation(
         weights, "initial_weights", "real(chosen.mean_coupling)", "real(1.001 * chosen.mean_coupling)", ("J_gaussian",)
