@@ -29,14 +29,14 @@ from pyflossing.training import (
     flossing_episode,
     initial_state,
     suitable_threads,
-    training_update,
+    training_updates,
 )
 from pyflossing.training_pass import gradients_of_losses, training_gradient
 
 MemberCallback = Callable[[int, Record], None]
 
-_AT_ONCE = 3
-"""Networks in one pass: more no longer fit into the cache at the README's sizes, and are slower again (measured)."""
+_AT_ONCE = 9
+"""Networks in one pass: more gain little, and every one needs memory for its states."""
 
 
 def train_ensemble(configs: Iterable[TrainingConfig], callbacks: Iterable[MemberCallback] = ()) -> list[TrainingResult]:
@@ -86,10 +86,10 @@ def run_ensemble(configs: Sequence[TrainingConfig], states: Sequence[TrainingSta
             except NonFiniteError as error:
                 raise _of_member(error, member, config) from None
         for start in range(0, len(configs), _AT_ONCE):
-            together = range(start, min(start + _AT_ONCE, len(configs)))
-            results = _gradients([configs[m] for m in together], [states[m] for m in together], epoch, order, start)
-            for member, result in zip(together, results, strict=True):
-                yield member, training_update(configs[member], states[member], epoch, order, result)
+            stop = start + _AT_ONCE
+            ours, theirs = configs[start:stop], states[start:stop]
+            results = _gradients(ours, theirs, epoch, order, start)
+            yield from enumerate(training_updates(ours, theirs, epoch, order, results), start)
 
 
 def _gradients(
@@ -104,16 +104,20 @@ def _gradients(
     parameters = Parameters(*(torch.stack(arrays) for arrays in zip(*(s.parameters for s in states), strict=True)))
     inputs, targets = (torch.stack(arrays) for arrays in zip(*batches, strict=True))
     stacked = gradients_of_losses(network, parameters, inputs, targets, first)  # type: ignore[arg-type]
+    losses, accuracies = stacked.loss.tolist(), stacked.accuracy.tolist()
+    finite = stacked.finite and bool(
+        torch.isfinite(torch.cat([gradient.flatten() for gradient in stacked.gradients]).sum())
+    )
     results = []
     for i, (config, state) in enumerate(zip(configs, states, strict=True)):
-        try:
-            if not stacked.finite:  # at least one network's states; alone it says where
+        gradients = Parameters(*(gradient[i] for gradient in stacked.gradients))
+        if not finite:
+            try:  # at least one network's numbers; alone it says where
                 training_gradient(network, state.parameters, *batches[i], first)
-            gradients = Parameters(*(gradient[i] for gradient in stacked.gradients))
-            require_finite_gradients(gradients._asdict())
-        except NonFiniteError as error:
-            raise _of_member(error.at(epoch), first_member + i, config) from None
-        results.append(TrainingGradient(float(stacked.loss[i]), float(stacked.accuracy[i]), gradients))
+                require_finite_gradients(gradients._asdict())
+            except NonFiniteError as error:
+                raise _of_member(error.at(epoch), first_member + i, config) from None
+        results.append(TrainingGradient(losses[i], accuracies[i], gradients))
     return results
 
 

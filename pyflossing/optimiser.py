@@ -7,6 +7,7 @@ the authors' first update bit for bit (a test shows it).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,9 +47,10 @@ class AdamState:
         return cls(zeros, zeros, rates.beta1, rates.beta2)
 
 
-def clip(gradient: Tensor, norm: float) -> Tensor:
-    """The gradient scaled down to Euclidean norm ``norm`` where it is longer."""
-    length = float(torch.linalg.vector_norm(gradient))
+def clip(gradient: Tensor, norm: float, length: float | None = None) -> Tensor:
+    """The gradient scaled down to Euclidean norm ``norm`` where it is longer; ``length`` is its own, if known."""
+    if length is None:
+        length = float(torch.linalg.vector_norm(gradient))
     return gradient * (norm / length) if length > norm else gradient
 
 
@@ -73,3 +75,27 @@ def adam_update(parameter: Tensor, gradient: Tensor, state: AdamState, rates: Ra
     step = (m.double() / (1 - state.power1) / root * rates.learning_rate).to(gradient.dtype)
     updated = (parameter.to(step.dtype) - step).to(kept)
     return updated, AdamState(m, v, state.power1 * rates.beta1, state.power2 * rates.beta2)
+
+
+def adam_updates(
+    parameters: Sequence[Tensor], gradients: Sequence[Tensor], states: Sequence[AdamState], rates: Rates
+) -> tuple[list[Tensor], list[AdamState]]:
+    """:func:`adam_update` of several arrays at once: bit for bit the same, but each operation is called once."""
+    powers = {(state.power1, state.power2) for state in states}
+    if len(powers) > 1:
+        pairs = [adam_update(*each, rates) for each in zip(parameters, gradients, states, strict=True)]
+        return [updated for updated, _ in pairs], [state for _, state in pairs]
+    m, v = _row([state.m for state in states]), _row([state.v for state in states])
+    updated, state = adam_update(_row(parameters), _row(gradients), AdamState(m, v, *powers.pop()), rates)
+    new, ms, vs = (_rows(row, parameters) for row in (updated, state.m, state.v))
+    return new, [AdamState(m, v, state.power1, state.power2) for m, v in zip(ms, vs, strict=True)]
+
+
+def _row(arrays: Sequence[Tensor]) -> Tensor:
+    return torch.cat([x.flatten() for x in arrays])
+
+
+def _rows(row: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    return [
+        part.view(x.shape) for part, x in zip(torch.split_with_sizes(row, [x.numel() for x in like]), like, strict=True)
+    ]

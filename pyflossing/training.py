@@ -7,7 +7,7 @@ look at, or compare, every update.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from pyflossing.errors import NonFiniteError
 from pyflossing.gradients import FLOSSED
 from pyflossing.julia_random import MersenneTwister
 from pyflossing.loss import Parameters, relax
-from pyflossing.optimiser import AdamState, Rates, adam_update, clip
+from pyflossing.optimiser import AdamState, Rates, adam_updates, clip
 from pyflossing.results import TrainingResult, versions
 from pyflossing.spectrum import initial_frame
 from pyflossing.weights import initial_weights
@@ -151,7 +151,7 @@ def run(config: TrainingConfig, state: TrainingState, method: Method = "fused") 
             )
         except NonFiniteError as error:
             raise error.at(epoch) from None
-        yield training_update(config, state, epoch, order, result)
+        yield from training_updates([config], [state], epoch, order, [result])
 
 
 def epochs_to_run(config: TrainingConfig, state: TrainingState) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
@@ -292,30 +292,53 @@ def batch(config: TrainingConfig, epoch: int, order: npt.NDArray[np.int64]) -> t
     """Inputs and targets (T, 1, B) from input seed E sIn + e; trial ``order[j]`` starts from column j of x0."""
     trials = config.trials
     data = config.task.generate(trials.batch_size, trials.n_steps, config.input_seed(epoch), amplitude=trials.amplitude)
-    inputs, targets = (_tensor(array[:, :, order - 1], _dtype(config)) for array in data)
+    # trials are rows in the generator's memory
+    inputs, targets = (_tensor(array.T[order - 1], _dtype(config)).permute(2, 1, 0).contiguous() for array in data)
     return inputs, targets
 
 
-def training_update(
-    config: TrainingConfig,
-    state: TrainingState,
+def training_updates(
+    configs: Sequence[TrainingConfig],
+    states: Sequence[TrainingState],
     epoch: int,
     order: npt.NDArray[np.int64],
-    result: gradients.TrainingGradient,
-) -> EpochRecord:
-    """One step of training's Adam on every array, each clipped on its own, changing ``state``."""
-    before, adam = state.parameters, state.training_adam
-    norms, updated, states = {}, {}, {}
-    for name, gradient in result.gradients._asdict().items():
-        wide = gradient.double()  # the original's training gradients are Float64
-        norms[name] = float(torch.linalg.vector_norm(wide))
-        clipped = clip(wide, config.optimiser.clip_threshold)
-        updated[name], states[name] = adam_update(getattr(before, name), clipped, adam[name], _rates(config))
-    state.parameters, state.training_adam = Parameters(**updated), states
-    state.epoch, state.flossing_epoch, state.initial_state_norm = epoch, 0, norms["x0"]
-    return EpochRecord(
-        epoch, result.loss, result.accuracy, norms, order, before, result.gradients, adam, state.parameters
-    )
+    results: Sequence[gradients.TrainingGradient],
+) -> list[EpochRecord]:
+    """One step of training's Adam on every array of every network, each clipped on its own, changing ``states``.
+
+    The configurations have the same settings of the optimiser.
+    """
+    n_arrays, limit = len(Parameters._fields), configs[0].optimiser.clip_threshold
+    before = [state.parameters for state in states]
+    adam = [state.training_adam for state in states]
+    # the original's training gradients are Float64
+    wide = [gradient.double() for result in results for gradient in result.gradients]
+    lengths = [float(torch.linalg.vector_norm(gradient)) for gradient in wide]
+    clipped = [clip(gradient, limit, length) for gradient, length in zip(wide, lengths, strict=True)]
+    arrays = [x for parameters in before for x in parameters]
+    moments = [old[name] for old in adam for name in Parameters._fields]
+    updated, new = adam_updates(arrays, clipped, moments, _rates(configs[0]))
+    records = []
+    for i, (state, result) in enumerate(zip(states, results, strict=True)):
+        own = slice(i * n_arrays, (i + 1) * n_arrays)
+        norms = dict(zip(Parameters._fields, lengths[own], strict=True))
+        state.parameters = Parameters(*updated[own])
+        state.training_adam = dict(zip(Parameters._fields, new[own], strict=True))
+        state.epoch, state.flossing_epoch, state.initial_state_norm = epoch, 0, norms["x0"]
+        records.append(
+            EpochRecord(
+                epoch,
+                result.loss,
+                result.accuracy,
+                norms,
+                order,
+                before[i],
+                result.gradients,
+                adam[i],
+                state.parameters,
+            )
+        )
+    return records
 
 
 def _flossing_epoch(
@@ -330,11 +353,11 @@ def _flossing_epoch(
     result = _FLOSSING_GRADIENT[method](
         config.network, before, before.x0[:, 0], state.frame, inputs, settings.n_steps, settings.target
     )
-    updated, states = {}, {}
-    for name, gradient in result.gradients.items():
-        clipped = clip(gradient, settings.clip_threshold)
-        updated[name], states[name] = adam_update(getattr(before, name), clipped, adam[name], _rates(config))
-    state.parameters, state.flossing_adam = before._replace(**updated), states
+    clipped = [clip(result.gradients[name], settings.clip_threshold) for name in FLOSSED]
+    flossed = [getattr(before, name) for name in FLOSSED]
+    updated, states = adam_updates(flossed, clipped, [adam[name] for name in FLOSSED], _rates(config))
+    state.parameters = before._replace(**dict(zip(FLOSSED, updated, strict=True)))
+    state.flossing_adam = dict(zip(FLOSSED, states, strict=True))
     state.flossing_epoch = flossing_epoch
     exponents = result.exponents.double().numpy()
     return FlossingRecord(epoch, flossing_epoch, exponents, result.loss, before, result.gradients, adam)

@@ -16,6 +16,7 @@ from pyflossing import gradients
 from pyflossing.gradients import TrainingGradient, non_finite_state, require_finite_gradients
 from pyflossing.loss import Parameters
 from pyflossing.networks import BUILT_IN, Network
+from pyflossing.room import Room, fresh, reused
 from pyflossing.trajectory_pass import BuiltIn, TrajectoryPass, batch_major, flat
 
 
@@ -66,18 +67,18 @@ def gradients_of_losses(
     """
     s, y = batch_major(inputs), targets[..., 0, :]
     steps, batch, channels = s.shape[-3:]
-    states = drive(p.ws, p.b, s)
-    chain = TrajectoryPass(network, p.J, batch_major(p.x0), states)
+    states = drive(p.ws, p.b, s, reused)
+    chain = TrajectoryPass(network, p.J, batch_major(p.x0), states, reused)
     finite = chain.finite()
 
     first, count = max(first_scored_step - 1, 0), batch * (steps - first_scored_step + 1)
     seen, y = chain.states[..., 1 + first :, :, :], y[..., first:, :]
-    r = seen.matmul(p.wr[..., None, 0, :, None])[..., 0] + p.offset[..., None]  # (..., steps that count, B)
+    r = flat(seen).matmul(p.wr.transpose(-1, -2)).view(y.shape) + p.offset[..., None]  # (..., steps that count, B)
     loss = binary_cross_entropy_with_logits(r, y, reduction="none").sum(dim=(-2, -1)).double() / count
     accuracy = ((r >= 0) == (y > 0.5)).sum(dim=(-2, -1)).double() / count
     r_bar = torch.sigmoid(r).sub_(y).div_(count)
     wr_bar = r_bar.flatten(-2).unsqueeze(-2) @ flat(seen)
-    bars = torch.empty_like(chain.sent)
+    bars = reused("bars", chain.sent.shape, chain.sent)
     bars[..., :first, :, :] = 0
     torch.mul(r_bar[..., None], p.wr[..., None, :, :], out=bars[..., first:, :, :])
 
@@ -87,20 +88,20 @@ def gradients_of_losses(
         ws=rows @ flat(s) / channels,
         J=rows @ flat(chain.sent),
         wr=wr_bar,
-        b=rows @ rows.new_ones(rows.shape[-1]),
+        b=rows.sum(dim=-1),
         offset=r_bar.sum(dim=(-2, -1))[..., None],
         x0=x0_bar.transpose(-1, -2).contiguous(),
     )
     return Gradients(loss, accuracy, by_parameter, finite)
 
 
-def drive(ws: Tensor, b: Tensor, s: Tensor) -> Tensor:
+def drive(ws: Tensor, b: Tensor, s: Tensor, room: Room = fresh) -> Tensor:
     """What the units receive from outside, (..., T + 1, B, N), with a first entry that is left open for x0.
 
     For batch-major inputs s (..., T, B, S), see :func:`pyflossing.loss.drive`.
     """
     *leading, steps, batch, channels = s.shape
-    u = s.new_empty(*leading, steps + 1, batch, ws.shape[-2])
+    u = room("states", (*leading, steps + 1, batch, ws.shape[-2]), s)
     received = u[..., 1:, :, :]
     weights = ws.transpose(-1, -2)[..., None, :, :]
     if channels == 1:  # the same numbers as the product, sooner

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
+from pyflossing.room import Room, fresh
 
 BuiltIn = TanhNetwork | BinaryNetwork | SpikingNetwork
 
@@ -39,16 +40,18 @@ class TrajectoryPass:
         x0: (..., B, n_states), of spiking units membranes first.
         states: (..., T + 1, B, N), holding the units' drive u_n in its entry n + 1; the states seen by the readout (x,
             or the membranes) take its place.
+        room: where further arrays of that size come from.
     """
 
-    def __init__(self, network: BuiltIn, J: Tensor, x0: Tensor, states: Tensor) -> None:
-        self.network, self.J = network, J
+    def __init__(self, network: BuiltIn, J: Tensor, x0: Tensor, states: Tensor, room: Room = fresh) -> None:
+        self.network, self.J, self._room = network, J, room
         n_units, batch = states.shape[-1], states.shape[-2]
         self.n_steps = states.shape[-3] - 1
         small = states.device.type == "cpu" and n_units * n_units * batch <= _SMALL_PRODUCT
         self._xp: Any = np if small else torch
+        self._product: Any = np.dot if small and J.ndim == 2 else self._xp.matmul  # of two matrices the same, sooner
         self.states = states
-        self.sent = torch.empty_like(states[..., 1:, :, :])
+        self.sent = room("sent", states[..., 1:, :, :].shape, states)
         states[..., 0, :, :] = x0[..., :n_units]
         with np.errstate(all="ignore"):  # what is not finite is found, and reported, afterwards
             if isinstance(network, SpikingNetwork):
@@ -68,52 +71,57 @@ class TrajectoryPass:
         array: Any = x.numpy() if self._xp is np else x
         return [array[..., n, :, :] for n in range(x.shape[-3])]
 
-    def _buffer(self) -> Any:
-        like: Any = self.states[..., 0, :, :]
-        return np.empty(like.shape, like.numpy().dtype) if self._xp is np else torch.empty_like(like)
+    def _buffer(self, dtype: torch.dtype | None = None) -> Any:
+        return self._own(torch.empty(self.sent[..., 0, :, :].shape, dtype=dtype or self.J.dtype, device=self.J.device))
 
     def _own(self, x: Tensor) -> Any:
         x = x.contiguous()
         return x.numpy() if self._xp is np else x
 
+    def _scalar(self, value: float) -> Any:
+        """As an array, which takes less time in a call than a number of Python."""
+        return self._own(self.J.new_tensor(value))
+
     def _tanh(self) -> None:
         xp, x, a, received = self._xp, self._steps(self.states), self._steps(self.sent), self._buffer()
-        transposed = self._own(self.J.transpose(-1, -2))
+        product, transposed = self._product, self._own(self.J.transpose(-1, -2))
         for n in range(self.n_steps):
             xp.tanh(x[n], out=a[n])
-            xp.matmul(a[n], transposed, out=received)
+            product(a[n], transposed, out=received)
             xp.add(x[n + 1], received, out=x[n + 1])
 
     def _binary(self) -> None:
         xp, x, a, received = self._xp, self._steps(self.states), self._steps(self.sent), self._buffer()
-        transposed = self._own(self.J.transpose(-1, -2))
+        product, transposed = self._product, self._own(self.J.transpose(-1, -2))
         for n in range(self.n_steps):
             xp.sign(x[n], out=a[n])
-            if not a[n].all():  # a state of exactly zero, whose sign is -1 here and 0 there
+            if not _no_zero(a[n]):  # a state of exactly zero, whose sign is -1 here and 0 there
                 a[n][a[n] == 0] = -1
-            xp.matmul(a[n], transposed, out=received)
+            product(a[n], transposed, out=received)
             xp.add(x[n + 1], received, out=x[n + 1])
 
     def _spiking(self, network: SpikingNetwork) -> None:
-        alpha, beta, c = network.synaptic_decay, network.membrane_decay, network.membrane_gain
         xp, mem, o, received = self._xp, self._steps(self.states), self._steps(self.sent), self._buffer()
-        transposed = self._own(self.J.transpose(-1, -2))
-        syn, kept = self._own(self.synapses), self._buffer()
+        product, transposed = self._product, self._own(self.J.transpose(-1, -2))
+        one, threshold = self._scalar(1), self._scalar(network.threshold)
+        alpha, beta, c = map(self._scalar, (network.synaptic_decay, network.membrane_decay, network.membrane_gain))
+        spikes, syn, kept = self._buffer(torch.bool), self._own(self.synapses), self._buffer()
         for n in range(self.n_steps):
             following = mem[n + 1]
-            xp.greater(mem[n], network.threshold, out=o[n])
-            xp.matmul(o[n], transposed, out=received)
+            xp.greater(mem[n], threshold, out=spikes)
+            o[n][...] = spikes  # in two steps: a comparison that converts its result takes longer
+            product(o[n], transposed, out=received)
             xp.add(following, received, out=following)
-            if alpha:
+            if network.synaptic_decay:
                 xp.multiply(syn, alpha, out=syn)
                 xp.add(syn, following, out=syn)
                 xp.multiply(syn, c, out=following)
-            elif c != 1:
+            elif network.membrane_gain != 1:
                 xp.multiply(following, c, out=following)
-            if beta:
+            if network.membrane_decay:
                 xp.multiply(mem[n], beta, out=kept)
                 xp.add(following, kept, out=following)
-            xp.subtract(1, o[n], out=kept)
+            xp.subtract(one, o[n], out=kept)
             xp.multiply(following, kept, out=following)
 
     def adjoint(self, bars: Tensor, *, consume: bool = False) -> tuple[Tensor, Tensor]:
@@ -129,61 +137,73 @@ class TrajectoryPass:
             (..., B, n_states).
         """
         before = self.states[..., :-1, :, :]
-        slopes = before if consume else torch.empty_like(before)
+        slopes = before if consume else before.clone()
         if isinstance(self.network, SpikingNetwork):
-            surrogate, threshold = self.network.spike_surrogate, self.network.threshold
-            _by_chunks(lambda x: surrogate.derivative(x - threshold), before, slopes)
             return bars, self._reverse_spiking(self.network, bars, slopes)
         if isinstance(self.network, TanhNetwork):
             torch.mul(self.sent, self.sent, out=slopes)
             torch.sub(1, slopes, out=slopes)
         else:
-            _by_chunks(self.network.surrogate.derivative, before, slopes)
+            for part in self._parts():
+                self.network.surrogate.derivative_(slopes[..., part, :, :])
         return bars, self._reverse_rate(bars, slopes)
+
+    def _parts(self) -> list[slice]:
+        """Some steps at a time, so that a chain of elementwise functions stays in the cache."""
+        steps = max(1, _CHUNK // max(1, self.sent[..., 0, :, :].numel()))
+        return [slice(n, min(n + steps, self.n_steps)) for n in range(0, self.n_steps, steps)]
 
     def _reverse_rate(self, bars: Tensor, slopes: Tensor) -> Tensor:
         x0_bar = torch.zeros_like(bars[..., 0, :, :])
-        xp, J, sent_back = self._xp, self._own(self.J), self._buffer()
+        xp, product, J, sent_back = self._xp, self._product, self._own(self.J), self._buffer()
         h, slope = [self._own(x0_bar), *self._steps(bars)], self._steps(slopes)
         with np.errstate(all="ignore"):
             for n in range(self.n_steps - 1, -1, -1):
-                xp.matmul(h[n + 1], J, out=sent_back)
+                product(h[n + 1], J, out=sent_back)
                 xp.multiply(sent_back, slope[n], out=sent_back)
                 xp.add(h[n], sent_back, out=h[n])
         return x0_bar
 
     def _reverse_spiking(self, network: SpikingNetwork, bars: Tensor, slopes: Tensor) -> Tensor:
-        """The reset's factor is a constant here."""
-        alpha, beta, c = network.synaptic_decay, network.membrane_decay, network.membrane_gain
+        """The reset's factor is a constant here. It multiplies all that reaches a membrane, and is put there first."""
+        for part in self._parts():
+            network.spike_surrogate.derivative_(slopes[..., part, :, :].sub_(network.threshold))
+        reset, later = self.sent[..., :-1, :, :], slopes[..., 1:, :, :]
+        bars.addcmul_(bars, self.sent, value=-1)
+        later.addcmul_(later, reset, value=-1)
+        leak = slopes
+        if network.membrane_decay:
+            leak = self._room("leak", bars.shape, bars).fill_(network.membrane_decay)
+            leak[..., 1:, :, :].addcmul_(leak[..., 1:, :, :], reset, value=-1)
+
         mem0_bar = torch.zeros_like(bars[..., 0, :, :])
         syn0_bar = torch.zeros_like(mem0_bar)
-        xp, J, sent_back, kept = self._xp, self._own(self.J), self._buffer(), self._buffer()
-        bar, slope, o = [self._own(mem0_bar), *self._steps(bars)], self._steps(slopes), self._steps(self.sent)
+        xp, product, J, sent_back, kept = self._xp, self._product, self._own(self.J), self._buffer(), self._buffer()
+        alpha, c = self._scalar(network.synaptic_decay), self._scalar(network.membrane_gain)
+        bar, slope, decay = [self._own(mem0_bar), *self._steps(bars)], self._steps(slopes), self._steps(leak)
         syn_bar = self._own(syn0_bar)
         with np.errstate(all="ignore"):
             for n in range(self.n_steps - 1, -1, -1):
                 h, past = bar[n + 1], bar[n]
-                xp.subtract(1, o[n], out=kept)
-                xp.multiply(h, kept, out=h)
-                if beta:
-                    xp.multiply(h, beta, out=kept)
+                if network.membrane_decay:
+                    xp.multiply(h, decay[n], out=kept)
                     xp.add(past, kept, out=past)
-                if c != 1:
+                if network.membrane_gain != 1:
                     xp.multiply(h, c, out=h)
-                if alpha:
+                if network.synaptic_decay:
                     xp.add(h, syn_bar, out=h)
                     xp.multiply(h, alpha, out=syn_bar)
-                xp.matmul(h, J, out=sent_back)
+                product(h, J, out=sent_back)
                 xp.multiply(sent_back, slope[n], out=sent_back)
                 xp.add(past, sent_back, out=past)
         return torch.cat([mem0_bar, syn0_bar], dim=-1)
 
 
-def _by_chunks(function: Any, x: Tensor, out: Tensor) -> None:
-    """out = function(x) elementwise, some steps at a time; ``out`` may be ``x``."""
-    steps = max(1, _CHUNK // max(1, x[..., 0, :, :].numel()))
-    for start in range(0, x.shape[-3], steps):
-        out[..., start : start + steps, :, :] = function(x[..., start : start + steps, :, :])
+def _no_zero(signs: Any) -> bool:
+    if isinstance(signs, np.ndarray) and signs.flags.c_contiguous:
+        row = signs.reshape(-1)  # of signs, whose squares add up to their number without rounding
+        return bool(row.dot(row) == len(row))
+    return bool(signs.all())
 
 
 def flat(x: Tensor) -> Tensor:

@@ -218,7 +218,7 @@ REVERSE_PASSES = {
     **_passes(
         training_pass, "gradients_of_losses", _LOSS + _GRADIENTS,
         first_step=("max(first_scored_step - 1", "max(first_scored_step"),
-        readout=("seen.matmul(", "1.001 * seen.matmul("),
+        readout=("r = flat(seen)", "r = 1.001 * flat(seen)"),
         offset=("+ p.offset", "+ 1.001 * p.offset"),
         divisor=("first_scored_step + 1)", "first_scored_step)"),
         loss=("loss = binary", "loss = 1.001 * binary"),
@@ -256,9 +256,14 @@ REVERSE_PASSES = {
         _TRAJECTORY, "adjoint", _TANH_AND_BINARY + _SPIKING_BOTH,
         slope_of_tanh=("torch.sub(1,", "torch.sub(1.001,"),
         square_of_tanh=("(self.sent, self.sent,", "(self.sent, 1.001 * self.sent,"),
-        slope_of_sign=("self.network.surrogate.derivative,", "lambda x: 1.001 * self.network.surrogate.derivative(x),"),
-        threshold=("x - threshold", "x - 1.001 * threshold"),
-        sharpness=("network.spike_surrogate,", "network.jacobian_surrogate,"),
+        slope_of_sign=("derivative_(slopes[..., part, :, :])", "derivative_(slopes[..., part, :, :].mul_(1.001))"),
+    ),
+    **_passes(
+        surrogates.Surrogate, "derivative_", _TANH_AND_BINARY + _SPIKING_BOTH,
+        fast_sigmoid=("add_(1)", "add_(1.001)"),
+        sharpness_of_fast_sigmoid=("return v.mul_(", "return v.mul_(1.001 * "),
+        sech2=("torch.sub(1,", "torch.sub(1.001,"),
+        sharpness_of_sech2=("Any = v.mul_(", "Any = v.mul_(1.001 * "),
     ),
     **_passes(
         _TRAJECTORY, "_reverse_rate", _TANH_AND_BINARY,
@@ -266,19 +271,23 @@ REVERSE_PASSES = {
     ),
     **_passes(
         _TRAJECTORY, "_spiking", _SPIKING_BOTH,
-        alpha=("alpha, beta, c = network.synaptic_decay,", "alpha, beta, c = 1.001 * network.synaptic_decay,"),
-        beta=("network.membrane_decay, network.membrane_gain", "1.001 * network.membrane_decay, network.membrane_gain"),
-        gain=("network.membrane_gain", "1.001 * network.membrane_gain"),
-        threshold=("network.threshold,", "0.5 * network.threshold,"),
+        alpha=("syn, alpha,", "syn, self._scalar(1.001 * network.synaptic_decay),"),
+        beta=("mem[n], beta,", "mem[n], self._scalar(1.001 * network.membrane_decay),"),
+        gain=("syn, c,", "syn, self._scalar(1.001 * network.membrane_gain),"),
+        threshold=("self._scalar(network.threshold)", "self._scalar(0.5 * network.threshold)"),
         recurrent=("self.J.transpose", "(1.001 * self.J).transpose"),
-        reset=("subtract(1,", "subtract(1.001,"),
+        reset=("self._scalar(1)", "self._scalar(1.001)"),
     ),
     **_passes(
         _TRAJECTORY, "_reverse_spiking", _SPIKING_BOTH,
-        alpha=("alpha, beta, c = network.synaptic_decay,", "alpha, beta, c = 1.001 * network.synaptic_decay,"),
-        beta=("network.membrane_decay, network.membrane_gain", "1.001 * network.membrane_decay, network.membrane_gain"),
-        gain=("network.membrane_gain", "1.001 * network.membrane_gain"),
-        reset=("subtract(1,", "subtract(1.001,"),
+        threshold=("sub_(network.threshold)", "sub_(1.001 * network.threshold)"),
+        sharpness=("network.spike_surrogate", "network.jacobian_surrogate"),
+        reset=("bars.addcmul_(bars, self.sent, value=-1)", "bars.addcmul_(bars, self.sent, value=-0.999)"),
+        reset_of_slopes=("later.addcmul_(later, reset, value=-1)", "later.addcmul_(later, reset, value=-0.999)"),
+        reset_of_leaks=("[..., 1:, :, :], reset, value=-1)", "[..., 1:, :, :], reset, value=-0.999)"),
+        alpha=("self._scalar(network.synaptic_decay)", "self._scalar(1.001 * network.synaptic_decay)"),
+        beta=("fill_(network.membrane_decay)", "fill_(1.001 * network.membrane_decay)"),
+        gain=("self._scalar(network.membrane_gain)", "self._scalar(1.001 * network.membrane_gain)"),
         recurrent=("_own(self.J)", "_own(1.001 * self.J)"),
         gradient_of_x0=("[mem0_bar, syn0_bar]", "[mem0_bar, 1.001 * syn0_bar]"),
     ),
@@ -291,6 +300,12 @@ REVERSE_PASSES = {
         ws=("h_bar.T @ inputs", "1.001 * h_bar.T @ inputs"),
         channels=("inputs.shape[1]", "1"),
         b=("h_bar.sum(dim=0)", "1.001 * h_bar.sum(dim=0)"),
+    ),
+    **_passes(
+        flossing_pass.SpectrumPass, "__init__", _FLOSSING,
+        transient=("(begin + length, blocks_from, n_steps)", "(begin + length, n_steps)"),
+        last_step=("(begin + length, blocks_from, n_steps)", "(begin + length, blocks_from)"),
+        logarithms=(".abs()", ".abs() * 1.001"),
     ),
     **_passes(
         flossing_pass.SpectrumPass, "adjoint", _FLOSSING,
@@ -312,8 +327,8 @@ REVERSE_PASSES = {
     ),
     **_passes(
         _RATE_PASS, "pull", _FLOSSING,
-        gains=("A_bar, self.gains", "1.001 * A_bar, self.gains"),
-        frame=("return self", "return 1.001 * self"),
+        gains=("(self.A_bars", "(1.001 * self.A_bars"),
+        frame=("self.P_bars[n], self.J,", "self.P_bars[n], 1.001 * self.J,"),
     ),
     **_passes(_RATE_PASS, "direct", _FLOSSING, states=("by_state = self", "by_state = 1.001 * self")),
     **_passes(
@@ -331,8 +346,9 @@ REVERSE_PASSES = {
     **_passes(
         _SPIKING_PASS, "pull", _FLOSSED_SPIKING,
         gain_of_frames=("alpha=net.membrane_gain", "alpha=1.001 * net.membrane_gain"),
-        alpha_of_frames=("net.synaptic_decay * self.P", "1.001 * net.synaptic_decay * self.P"),
-        beta_of_frames=("mem_bar, alpha=net.membrane_decay", "mem_bar, alpha=1.001 * net.membrane_decay"),
+        alpha_of_frames=("net.synaptic_decay", "1.001 * net.synaptic_decay"),
+        beta_of_frames=("mem_bar, net.membrane_decay", "mem_bar, 1.001 * net.membrane_decay"),
+        frame=("addcmul_(self.gains", "addcmul_(1.001 * self.gains"),
     ),
     **_passes(
         _SPIKING_PASS, "direct", _FLOSSED_SPIKING,
@@ -345,8 +361,8 @@ REVERSE_PASSES = {
     ),
     **_passes(
         _MEMORYLESS, "pull", _live("spiking_per_step", "flossing"),
-        frame=("return self", "return 1.001 * self"),
-        J=("A_bar, self.scale(n)", "1.001 * A_bar, self.scale(n)"),
+        frame=("(self.gains", "(1.001 * self.gains"),
+        J=("_bar, self.scale(n)", "_bar, 1.001 * self.scale(n)"),
     ),
 }  # fmt: skip
 
@@ -390,8 +406,9 @@ RUNS = {
         training, "_flossing_epoch", "adam = state.parameters, state.flossing_adam",
         "adam = state.parameters, state.training_adam", RUN,
     ),
-    "flossing clips": Mutation(training, "_flossing_epoch", "adam_update(getattr(before, name), gradient",
-        "adam_update(getattr(before, name), clip(gradient, 1e-4)", RUN),
+    "flossing clips": Mutation(
+        training, "_flossing_epoch", "settings.clip_threshold", "1e-4", RUN
+    ),
     "flossing before training": Mutation(
         schedule.FlossingSchedule, "episode_length", "return self.before", "return self.before + 1", RUN
     ),
@@ -406,7 +423,7 @@ RUNS = {
     ),
     "the first episode counts": Mutation(training, "flossing_episode", "if length and epoch > 1", "if length", RUN),
     "all parameters clipped together": Mutation(
-        training, "training_update", "clip(wide, config.optimiser.clip_threshold)", "wide * (0.03 / norms['ws'])", RUN
+        training, "training_updates", "clip(gradient, limit, length)", "gradient * (0.03 / lengths[0])", RUN
     ),
     "mean coupling": Mutation(
         weights, "initial_weights", "real(chosen.mean_coupling)", "real(1.001 * chosen.mean_coupling)", ("J_gaussian",)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_cases import seeds
 
-from pyflossing.optimiser import AdamState, Rates, adam_update, clip
+from pyflossing.optimiser import AdamState, Rates, adam_update, adam_updates, clip
 
 RATES = Rates(1e-3, 0.9, 0.999)
 
@@ -66,3 +66,22 @@ def test_arrays_keep_their_type(dtype):
     x = torch.ones(3, dtype=dtype)
     updated, state = adam_update(x, torch.ones(3, dtype=torch.float64), AdamState.fresh(x, RATES), RATES)
     assert updated.dtype == state.m.dtype == state.v.dtype == dtype
+
+
+@given(seed=seeds, wide=st.booleans(), same=st.booleans())
+def test_several_arrays_at_once_are_updated_as_alone_bit_for_bit(seed, wide, same):
+    generator = torch.Generator().manual_seed(seed)
+    shapes = [(3, 1), (4, 5), (7,)]
+    arrays = [torch.randn(shape, generator=generator) for shape in shapes]
+    states = [AdamState.fresh(x, RATES) for x in arrays]
+    if not same:
+        states[1] = adam_update(arrays[1], arrays[1], states[1], RATES)[1]
+    for _ in range(3):
+        gradients = [torch.randn(shape, generator=generator).to(torch.float64 if wide else None) for shape in shapes]
+        alone = [adam_update(*each, RATES) for each in zip(arrays, gradients, states, strict=True)]
+        arrays, states = adam_updates(arrays, gradients, states, RATES)
+        for x, state, (expected, expected_state) in zip(arrays, states, alone, strict=True):
+            assert torch.equal(x, expected)
+            assert torch.equal(state.m, expected_state.m)
+            assert torch.equal(state.v, expected_state.v)
+            assert (state.power1, state.power2) == (expected_state.power1, expected_state.power2)
