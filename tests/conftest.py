@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 from parity.bridge.executable import ExecutableConnection
@@ -15,6 +16,8 @@ from parity.sources import MODULE_NAME, module_file
 
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that; a handler they do not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+torch.set_warn_always(True)  # not once per process: a warning would then fail only whichever test comes first
 
 _COMMON = {
     "deadline": None,

@@ -136,7 +136,7 @@ def _gradients(
     spectrum = problem.result(everything.detach(), state, frame)
     exponents = spectrum.exponents.clone().requires_grad_()
     loss = flossing_loss(exponents, target, side)
-    if not math.isfinite(float(loss)):
+    if not math.isfinite(float(loss.detach())):
         raise NonFiniteError(
             "an exponent is -inf because its direction collapsed to zero length: take fewer exponents",
             quantity="exponent",

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from page_code import DOCS, ROOT, blocks
 
 from parity.checks import all_checks
 from parity.runner import select
+from pyflossing import Flossing
 from pyflossing.figures import FIGURES
 
 mpl.use("Agg")
@@ -103,7 +105,8 @@ def test_names_of_settings_and_classes_in_differences_exist():
     text = (DOCS / "differences.md").read_text(encoding="utf-8")
     legacy = import_module("pyflossing.legacy_parameters").LEGACY_PARAMETERS
     known = {parameter.name for parameter in legacy} | set(dir(import_module("pyflossing")))
-    known |= {"AdaptiveSchedule", "SpikingNetwork.published", "SpikingNetwork.per_step"}
+    known |= {f"Flossing.{entry.name}" for entry in fields(Flossing)}
+    known |= {"AdaptiveSchedule", "SpikingNetwork.published", "SpikingNetwork.per_step", "MersenneTwister", "shuffle!"}
     known |= {"reference/", "SurrogateGradientFlossing_ExampleCode.jl", "sign(0) = -1", "sIn = 0"}
     known |= {"delay 2^h", "2 delay"}
     for name in re.findall(r"`([^`]+)`", text):
