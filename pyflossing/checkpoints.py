@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor
 
 from pyflossing._files import write_atomically
+from pyflossing._npz import DAMAGE, read_npz
 from pyflossing.config import TrainingConfig
 from pyflossing.config_toml import from_dict, to_dict
 from pyflossing.errors import DamagedFileError
@@ -88,27 +88,11 @@ class Checkpoint:
             OSError: there is no such file, or it cannot be read.
             DamagedFileError: a ValueError: the file is truncated, damaged, none of ours, or of another version.
         """
-        content = Path(path).read_bytes()
-        if not content.startswith(b"PK"):  # numpy would offer to unpickle it
-            raise DamagedFileError(f"{path} is not a checkpoint of pyflossing, or it is damaged (no npz file)")
+        arrays = read_npz(path, "checkpoint")
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
             digest, header = str(arrays.pop("sha256")[()]), json.loads(str(arrays["header"][()]))
             found = header["format"]
-        except (
-            ValueError,
-            TypeError,
-            OSError,
-            EOFError,
-            KeyError,
-            IndexError,
-            AttributeError,
-            NotImplementedError,  # a damaged byte can ask zipfile for a compression that it does not know
-            RuntimeError,  # or for a password
-            zipfile.BadZipFile,
-            zipfile.zlib.error,  # type: ignore[attr-defined]
-        ) as error:
+        except DAMAGE as error:
             raise DamagedFileError(f"{path} is not a checkpoint of pyflossing, or it is damaged ({error})") from error
         if found != FORMAT:
             raise DamagedFileError(f"{path} has the format {found!r}; this version of pyflossing reads {FORMAT!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import platform
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 
 from pyflossing import __version__
 from pyflossing._files import write_atomically
+from pyflossing._npz import read_npz
 from pyflossing.config import TrainingConfig
 from pyflossing.config_toml import from_dict, to_dict
 from pyflossing.errors import DamagedFileError
@@ -104,15 +104,7 @@ class TrainingResult:
             OSError: there is no such file, or it cannot be read.
             DamagedFileError: a ValueError: the file is truncated, or none of ours, or of another version.
         """
-        content = Path(path).read_bytes()
-        if not content.startswith(b"PK"):  # numpy would offer to unpickle it
-            raise DamagedFileError(f"{path} is not a result of pyflossing, or it is damaged (no npz file)")
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-            raise DamagedFileError(f"{path} is not a result of pyflossing, or it is damaged ({error})") from error
-        return _from_arrays(path, arrays)
+        return _from_arrays(path, read_npz(path, "result"))
 
 
 def versions() -> dict[str, str]:
