@@ -138,7 +138,7 @@ class Flossing:
         schedule: when.
         clip_norm: Euclidean norm to which each array's flossing gradient is clipped on its own. Infinity, the default,
             clips nothing, as in the published code. Ours: a finite one keeps rare spikes of the gradient out of Adam's
-            memory, and comes closest to figure 1 (0.03, as in training). Rounded to Float32 at use.
+            memory, without which the published figures do not come out. Rounded to Float32 at use.
 
     Raises:
         ValueError: a number out of range.

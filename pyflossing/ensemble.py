@@ -16,7 +16,7 @@ import torch
 
 from pyflossing.config import TrainingConfig
 from pyflossing.errors import NonFiniteError
-from pyflossing.gradients import TrainingGradient, require_finite_gradients
+from pyflossing.gradients import TrainingGradient, require_finite_gradients, sum_is_finite
 from pyflossing.loss import Parameters
 from pyflossing.networks import BUILT_IN
 from pyflossing.results import TrainingResult
@@ -105,9 +105,7 @@ def _gradients(
     inputs, targets = (torch.stack(arrays) for arrays in zip(*batches, strict=True))
     stacked = gradients_of_losses(network, parameters, inputs, targets, first)  # type: ignore[arg-type]
     losses, accuracies = stacked.loss.tolist(), stacked.accuracy.tolist()
-    finite = stacked.finite and bool(
-        torch.isfinite(torch.cat([gradient.flatten() for gradient in stacked.gradients]).sum())
-    )
+    finite = stacked.finite and sum_is_finite(stacked.gradients)
     results = []
     for i, (config, state) in enumerate(zip(configs, states, strict=True)):
         gradients = Parameters(*(gradient[i] for gradient in stacked.gradients))

@@ -5,6 +5,7 @@ This is the simple path; it stays as the check of any faster one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -111,11 +112,16 @@ def require_finite_logarithms(logs: Tensor) -> None:
 
 def require_finite_gradients(gradients: dict[str, Tensor]) -> None:
     """Refuse gradients that are not finite."""
-    if bool(torch.isfinite(torch.cat([gradient.flatten() for gradient in gradients.values()]).sum())):
+    if sum_is_finite(gradients.values()):
         return
     for name, gradient in gradients.items():
         if not bool(torch.isfinite(gradient).all()):
             raise NonFiniteError(f"the gradient of {name} is not finite", quantity=f"gradient of {name}")
+
+
+def sum_is_finite(arrays: Iterable[Tensor]) -> bool:
+    """Whether the sum of all numbers is finite, and they with it: one look at all of them, for the usual case."""
+    return bool(torch.isfinite(torch.cat([array.flatten() for array in arrays]).sum()))
 
 
 def non_finite_state(network: Network, parameters: Parameters, inputs: Tensor) -> NonFiniteError:

@@ -7,6 +7,7 @@ the authors' first update bit for bit (a test shows it).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -49,6 +50,8 @@ class AdamState:
 
 def clip(gradient: Tensor, norm: float, length: float | None = None) -> Tensor:
     """The gradient scaled down to Euclidean norm ``norm`` where it is longer; ``length`` is its own, if known."""
+    if norm == math.inf:  # the published flossing does not clip, and needs no lengths
+        return gradient
     if length is None:
         length = float(torch.linalg.vector_norm(gradient))
     return gradient * (norm / length) if length > norm else gradient

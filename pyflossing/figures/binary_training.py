@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from pyflossing.config_toml import to_dict
-from pyflossing.figures.provenance import write_report
 from pyflossing.figures.published import at, published
 from pyflossing.figures.training_panels import (
     accuracies,
@@ -19,8 +18,7 @@ from pyflossing.figures.training_panels import (
     geometric_mean,
     gradient_norms,
 )
-from pyflossing.figures.training_sweeps import Progress, Results, declared, part, results_of, which_ran
-from pyflossing.results import versions
+from pyflossing.figures.training_sweeps import Progress, Results, declared, part, results_of, write_figure
 from pyflossing.sweeps import Sweep
 
 NAME = "binary-training"
@@ -86,7 +84,7 @@ def make(
 ) -> Path:
     """Compute, draw, and write binary-training.png and binary-training.json; runs go to a folder beside them.
 
-    The whole figure is 90 runs, hours on one core; a call after one that was cut short goes on from its checkpoints.
+    The whole figure is 90 runs, an hour on one core; a call after one that was cut short goes on from its checkpoints.
 
     Args:
         folder: made if there is none.
@@ -122,16 +120,10 @@ def make(
         }
         for panel, figure in _PUBLISHED.items()
     }
-    picture = folder / f"{NAME}.png"
-    draw_panels(results, SHOWN, curves).savefig(picture, dpi=110)
     report = {
         "figure": "2A to 2D, binary network",
         "inferred": INFERRED,
-        **which_ran(chosen, results),
         "settings of the first run": to_dict(chosen.jobs[0].config),
         "distances (%; powers of ten)": distances(results),
-        "seconds": round(sum(result.elapsed_seconds for _, result in results), 1),
-        "versions": versions(),
     }
-    write_report(folder / f"{NAME}.json", report)
-    return picture
+    return write_figure(folder, NAME, draw_panels(results, SHOWN, curves), chosen, results, report)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyflossing.config_toml import to_dict
-from pyflossing.figures.provenance import write_report
 from pyflossing.figures.training_panels import (
     CONDITIONS,
     accuracies,
@@ -19,8 +18,7 @@ from pyflossing.figures.training_panels import (
     geometric_mean,
     gradient_norms,
 )
-from pyflossing.figures.training_sweeps import Progress, declared, part, results_of, which_ran
-from pyflossing.results import versions
+from pyflossing.figures.training_sweeps import Progress, declared, part, results_of, write_figure
 from pyflossing.sweeps import Sweep
 
 NAME = "spiking-training"
@@ -55,8 +53,6 @@ def make(
         progress=progress,
         only_kept=only_kept,
     )
-    picture = folder / f"{NAME}.png"
-    draw_panels(results, SHOWN, {}).savefig(picture, dpi=110)
     summary = {
         f"{condition}, d = {2 * delay}": {
             "runs": len(accuracies(results, condition, delay)),
@@ -69,10 +65,6 @@ def make(
     report = {
         "figure": "ours: spiking network, constants per step",
         "panels": summary,
-        **which_ran(chosen, results),
         "settings of the last run": to_dict(chosen.jobs[-1].config),
-        "seconds": round(sum(result.elapsed_seconds for _, result in results), 1),
-        "versions": versions(),
     }
-    write_report(folder / f"{NAME}.json", report)
-    return picture
+    return write_figure(folder, NAME, draw_panels(results, SHOWN, {}), chosen, results, report)

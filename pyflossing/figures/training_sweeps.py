@@ -6,8 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from pyflossing.results import TrainingResult
+from matplotlib.figure import Figure
+
+from pyflossing.figures.provenance import write_report
+from pyflossing.results import TrainingResult, versions
 from pyflossing.sweeps import Job, Sweep, SweepProgress, SweepResults, run_sweep
 
 Progress = Callable[[str], None]
@@ -61,10 +65,22 @@ def results_of(
     return list(run_sweep(sweep, folder, n_jobs=n_jobs, scheduler=scheduler, progress=tell))
 
 
-def which_ran(sweep: Sweep, results: Results) -> dict[str, list[str]]:
-    """Names of the jobs that were run, and of those that were not."""
+def write_figure(
+    folder: Path, name: str, figure: Figure, sweep: Sweep, results: Results, report: dict[str, Any]
+) -> Path:
+    """Write NAME.png, and NAME.json: the report, and with it what was run, what was not, seconds and versions.
+
+    Returns:
+        the picture's path.
+    """
+    picture = folder / f"{name}.png"
+    figure.savefig(picture, dpi=110)
     ran = {job.name for job, _ in results}
-    return {
+    provenance = {
         "run": [job.name for job, _ in results],
         "not run": [job.name for job in sweep.jobs if job.name not in ran],
+        "seconds": round(sum(result.elapsed_seconds for _, result in results), 1),
+        "versions": versions(),
     }
+    write_report(folder / f"{name}.json", report | provenance)
+    return picture

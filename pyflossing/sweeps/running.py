@@ -26,7 +26,7 @@ _POLL = 0.1
 _TOLD_EVERY = 2.0
 _ATTEMPTS = 3
 _TOGETHER = 3
-"""Networks of one ensemble: with more an epoch no longer fits into the cache (see ``pyflossing.ensemble``)."""
+"""Networks of one ensemble: it has no checkpoints, so a larger one would lose more when it is stopped."""
 
 
 class SweepStopped(Exception):
