@@ -303,9 +303,20 @@ REVERSE_PASSES = {
     ),
     **_passes(
         flossing_pass.SpectrumPass, "__init__", _FLOSSING,
-        transient=("(begin + length, blocks_from, n_steps)", "(begin + length, n_steps)"),
-        last_step=("(begin + length, blocks_from, n_steps)", "(begin + length, blocks_from)"),
+        transient=("(blocks_from, n_steps)", "(n_steps,)"),
+        last_step=("(blocks_from, n_steps)", "(blocks_from,)"),
+    ),
+    **_passes(
+        flossing_pass.SpectrumPass, "_orthonormalise", _FLOSSING,
         logarithms=(".abs()", ".abs() * 1.001"),
+        frame=("copy_(q_r.Q)", "copy_(1.001 * q_r.Q)"),
+        triangle=("= q_r.R", "= 1.001 * q_r.R"),
+    ),
+    **_passes(
+        flossing_pass.SpectrumPass, "_rescale", _FLOSSING,
+        logarithms=("diagonal(L)", "diagonal(1.001 * L)"),
+        frame=("solve_triangular(L.T", "solve_triangular(1.001 * L.T"),
+        triangle=("= L.T", "= 1.001 * L.T"),
     ),
     **_passes(
         flossing_pass.SpectrumPass, "adjoint", _FLOSSING,

@@ -110,6 +110,22 @@ def test_steps_in_blocks_give_what_single_steps_give(decay, n, steps, seed, data
         torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-8 * max(1e-3, float(theirs.abs().max())))
 
 
+@given(network=networks, n=st.integers(1, 12), steps=st.integers(1, 20), seed=seeds, data=st.data())
+def test_rescaled_frames_give_what_orthonormal_ones_give(network, n, steps, seed, data):
+    k, first = data.draw(st.integers(1, n)), data.draw(st.integers(0, steps))
+    p = random_parameters(network, n, 1, seed)
+    u = training_pass.drive(p.ws, p.b, random_trials(steps, 1, seed)[0])
+    start = (network, p.J, p.x0[:, 0], random_frame(network.n_states(n), k, seed))
+    single = flossing_pass.SpectrumPass(*start, u.clone())
+    assume(float(single.logs.min()) > -7)
+    rescaled = flossing_pass.SpectrumPass(*start, u.clone(), blocks_from=first)
+    torch.testing.assert_close(rescaled.logs[first:].sum(dim=0), single.logs[first:].sum(dim=0), rtol=1e-9, atol=1e-9)
+    weights = torch.zeros_like(single.logs)
+    weights[first:] = torch.linspace(-1, 1, k, dtype=torch.float64)
+    for ours, theirs in zip(rescaled.adjoint(weights), single.adjoint(weights), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-7 * max(1e-3, float(theirs.abs().max())))
+
+
 @given(n=st.integers(1, 7), steps=st.integers(13, 20), seed=seeds, gain=st.floats(0.2, 3), data=st.data())
 def test_spiking_units_without_decays_floss_as_a_chain_of_half_the_size(n, steps, seed, gain, data):
     network = replace(SpikingNetwork.per_step(), membrane_gain=gain)
