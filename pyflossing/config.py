@@ -139,6 +139,9 @@ class Flossing:
         clip_norm: Euclidean norm to which each array's flossing gradient is clipped on its own. Infinity, the default,
             clips nothing, as in the published code. Ours: a finite one keeps rare spikes of the gradient out of Adam's
             memory, without which the published figures do not come out. Rounded to Float32 at use.
+        n_trials: over how many trials, with inputs of their own, exponents, loss and gradients of each flossing epoch
+            are averaged; trial j starts from column j of the initial state, modulo the columns that there are. The
+            published code has one. Ours: several make gradients less noisy.
 
     Raises:
         ValueError: a number out of range.
@@ -150,12 +153,14 @@ class Flossing:
     trial_steps: int = 300
     schedule: FlossingSchedule | AdaptiveSchedule = field(default_factory=FlossingSchedule)
     clip_norm: float = math.inf
+    n_trials: int = 1
 
     LIMITS = {  # noqa: RUF012
         "n_exponents": Limit(int, 0),
         "target": Limit(float),
         "n_steps": Limit(int, 1),
         "trial_steps": Limit(int, 1),
+        "n_trials": Limit(int, 1),
     }
 
     def __post_init__(self) -> None:

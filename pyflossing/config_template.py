@@ -52,6 +52,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "flossing.n_steps": ("", "an integer >= 13: of n steps the first 10 + ceil(n / 10) do not count"),
     "flossing.trial_steps": ("", "an integer >= flossing.n_steps"),
     "flossing.clip_norm": ("norm to which each array's flossing gradient is clipped", "a number > 0, or inf for none"),
+    "flossing.n_trials": ("trials over which a flossing epoch's gradients are averaged", "an integer >= 1"),
     "flossing.schedule.kind": ("when to floss", '"periodic" or "adaptive"'),
 }
 """What a setting is and what is allowed, where neither the 33 nor the settings' own limits say it."""

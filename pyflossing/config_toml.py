@@ -29,6 +29,7 @@ _SECTIONS: dict[str, type] = {
     "optimiser": Adam,
     "seeds": Seeds,
     "network.surrogate": Surrogate,
+    "network.backward_surrogate": Surrogate,
     "network.jacobian_surrogate": Surrogate,
     "network.spike_surrogate": Surrogate,
 }
@@ -87,6 +88,8 @@ def _to_dict(section: Any, path: str) -> dict[str, Any]:
         raise ValueError(f"{path} = {section!r} is not allowed: a {type(section).__name__} cannot be written to a file")
     for entry in fields(section):
         value = getattr(section, entry.name)
+        if value is None:  # left out, which is its default
+            continue
         result[entry.name] = _to_dict(value, _join(path, entry.name)) if is_dataclass(value) else value
     return result
 

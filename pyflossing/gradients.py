@@ -5,7 +5,7 @@ This is the simple path; it stays as the check of any faster one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -98,6 +98,17 @@ def flossing_gradient(
     gradients = dict(zip(FLOSSED, torch.autograd.grad(loss, (ws, j, b), materialize_grads=True), strict=True))
     require_finite_gradients(gradients)
     return FlossingGradient(exponents.detach(), loss.item(), gradients)
+
+
+def mean_over_trials(of_trials: Sequence[FlossingGradient]) -> FlossingGradient:
+    """Means of exponents, losses and gradients; of one trial, itself."""
+    if len(of_trials) == 1:
+        return of_trials[0]
+    return FlossingGradient(
+        torch.stack([one.exponents for one in of_trials]).mean(dim=0),
+        sum(one.loss for one in of_trials) / len(of_trials),
+        {name: torch.stack([one.gradients[name] for one in of_trials]).mean(dim=0) for name in FLOSSED},
+    )
 
 
 def require_finite_logarithms(logs: Tensor) -> None:

@@ -123,6 +123,8 @@ def to_legacy(config: TrainingConfig) -> tuple[int | float, ...]:
         raise FieldError("optimiser.clip_norm", config.optimiser.clip_norm, "the legacy form knows 0.03 only")
     if config.flossing.clip_norm != Flossing.clip_norm:
         raise FieldError("flossing.clip_norm", config.flossing.clip_norm, "the legacy form does not clip flossing")
+    if config.flossing.n_trials != Flossing.n_trials:
+        raise FieldError("flossing.n_trials", config.flossing.n_trials, "the legacy form flosses one trial")
     values: list[int | float] = []
     for parameter in LEGACY_PARAMETERS:
         if parameter.name == "S":

@@ -76,11 +76,18 @@ class BinaryNetwork:
 
     Args:
         surrogate: the derivative of sign, in the Jacobian and in the backward pass.
+        backward_surrogate: another one for the backward pass of the step.
     """
 
     surrogate: Surrogate = Surrogate("sech2", 1.0)
+    backward_surrogate: Surrogate | None = None
 
     kind: ClassVar[str] = "binary"
+
+    @property
+    def sign_surrogate(self) -> Surrogate:
+        """The derivative of sign in the backward pass of the step."""
+        return self.backward_surrogate or self.surrogate
 
     def n_states(self, n_units: int) -> int:
         """N."""
@@ -92,7 +99,7 @@ class BinaryNetwork:
 
     def step(self, x: Tensor, u: Tensor, J: Tensor) -> Tensor:
         """J sign(x) + u."""
-        return J @ sign(x, self.surrogate) + u
+        return J @ sign(x, self.sign_surrogate) + u
 
     def jacobian_action(self, x: Tensor, x_next: Tensor, J: Tensor, Q: Tensor) -> Tensor:
         """diag(s(x')) J Q."""

@@ -344,15 +344,11 @@ def training_updates(
 def _flossing_epoch(
     config: TrainingConfig, state: TrainingState, epoch: int, flossing_epoch: int, method: Method
 ) -> FlossingRecord:
-    """One trial from input seed E sIn + e + i, one step of flossing's own Adam on ws, J and b."""
+    """Trials from input seed E sIn + e + i, one step of flossing's own Adam on ws, J and b."""
     settings = config.flossing
-    seed = config.input_seed(epoch + flossing_epoch)
-    data = config.task.generate(1, settings.trial_steps, seed, amplitude=config.trials.amplitude)
     before, adam = state.parameters, state.flossing_adam
-    inputs = _tensor(data.inputs[:, :, 0], _dtype(config))
-    result = _FLOSSING_GRADIENT[method](
-        config.network, before, before.x0[:, 0], state.frame, inputs, settings.n_steps, settings.target
-    )
+    seed = config.input_seed(epoch + flossing_epoch)
+    result = _flossing_gradient(config, before, state.frame, seed, method)
     clipped = [clip(result.gradients[name], settings.clip_threshold) for name in FLOSSED]
     flossed = [getattr(before, name) for name in FLOSSED]
     updated, states = adam_updates(flossed, clipped, [adam[name] for name in FLOSSED], _rates(config))
@@ -361,6 +357,21 @@ def _flossing_epoch(
     state.flossing_epoch = flossing_epoch
     exponents = result.exponents.double().numpy()
     return FlossingRecord(epoch, flossing_epoch, exponents, result.loss, before, result.gradients, adam)
+
+
+def _flossing_gradient(
+    config: TrainingConfig, parameters: Parameters, frame: Tensor, seed: int, method: Method
+) -> gradients.FlossingGradient:
+    """Averages over the trials of one flossing epoch."""
+    settings, x0 = config.flossing, parameters.x0
+    data = config.task.generate(settings.n_trials, settings.trial_steps, seed, amplitude=config.trials.amplitude)
+    of_trials = []
+    for trial in range(settings.n_trials):
+        inputs, x = _tensor(data.inputs[:, :, trial], _dtype(config)), x0[:, trial % x0.shape[1]]
+        of_trials.append(
+            _FLOSSING_GRADIENT[method](config.network, parameters, x, frame, inputs, settings.n_steps, settings.target)
+        )
+    return gradients.mean_over_trials(of_trials)
 
 
 def _trial_orders(first: int, last: int, batch_size: int) -> Iterator[npt.NDArray[np.int64]]:

@@ -145,7 +145,7 @@ class TrajectoryPass:
             torch.sub(1, slopes, out=slopes)
         else:
             for part in self._parts():
-                self.network.surrogate.derivative_(slopes[..., part, :, :])
+                self.network.sign_surrogate.derivative_(slopes[..., part, :, :])
         return bars, self._reverse_rate(bars, slopes)
 
     def _parts(self) -> list[slice]:

@@ -20,7 +20,8 @@ spiking_networks = st.builds(
     jacobian_surrogate=surrogates,
     spike_surrogate=surrogates,
 )
-networks = st.one_of(st.just(TanhNetwork()), st.builds(BinaryNetwork, surrogates), spiking_networks)
+binary_networks = st.builds(BinaryNetwork, surrogates, st.none() | surrogates)
+networks = st.one_of(st.just(TanhNetwork()), binary_networks, spiking_networks)
 seeds = st.integers(0, 2**32 - 1)
 
 

@@ -93,6 +93,13 @@ STEPS = {
     "division by the channels": Mutation(loss, "drive", "/ ws.shape[1]", "/ 1.0", _STATES),
     "binary: recurrent term": Mutation(BINARY, "step", "J @", "1.001 * J @", ("step/live/binary_gamma_1_step",)),
     "binary: input and bias": Mutation(BINARY, "step", "+ u", "+ 1.001 * u", ("step/live/binary_gamma_1_step",)),
+    "binary: surrogate of signs": Mutation(
+        BINARY,
+        "step",
+        "self.sign_surrogate",
+        "self.surrogate",
+        _live("binary_gamma_0.5_and_2", "flossing", "gradients"),
+    ),
     "sign of zero": Mutation(STEP, "forward", "v > 0", "v >= 0", ("step/live/binary_gamma_1_step",)),
     "lower sign": Mutation(surrogates, "sign", "-1.0", "-0.999", ("step/live/binary_gamma_1_step",)),
     "height of a spike": Mutation(surrogates, "spike", "1.0", "1.001", _SPIKING_STEP),
@@ -202,6 +209,7 @@ LOSSES |= {
 _TRAJECTORY = trajectory_pass.TrajectoryPass
 _RATE_PASS, _SPIKING_PASS, _MEMORYLESS = flossing_pass._Rate, flossing_pass._Spiking, flossing_pass._Memoryless
 _TANH_AND_BINARY = _live("tanh", "gradients", "loss") + _live("binary_gamma_1", "raster", "gradients", "loss")
+_TANH_AND_BINARY += _live("binary_gamma_0.5_and_2", "gradients")
 _SPIKING_BOTH = _live("spiking_published", "gradients", "loss")
 _FLOSSED_SPIKING = _live("spiking_published", "flossing")
 
@@ -256,6 +264,7 @@ REVERSE_PASSES = {
         _TRAJECTORY, "adjoint", _TANH_AND_BINARY + _SPIKING_BOTH,
         slope_of_tanh=("torch.sub(1,", "torch.sub(1.001,"),
         square_of_tanh=("(self.sent, self.sent,", "(self.sent, 1.001 * self.sent,"),
+        surrogate_of_signs=("network.sign_surrogate", "network.surrogate"),
         slope_of_sign=("derivative_(slopes[..., part, :, :])", "derivative_(slopes[..., part, :, :].mul_(1.001))"),
     ),
     **_passes(
@@ -412,7 +421,9 @@ RUNS = {
         training, "initial_parameters", "seeds.initial_state)", "seeds.initial_state + 1)", ("golden/c08",)
     ),
     "seed of the network": Mutation(training, "initial_parameters", "seeds.network,", "seeds.network + 1,", RUN),
-    "flossing from the last trial": Mutation(training, "_flossing_epoch", "x0[:, 0]", "x0[:, -1]", RUN),
+    "flossing from the last trial": Mutation(
+        training, "_flossing_gradient", "x0[:, trial % x0.shape[1]]", "x0[:, -1]", RUN
+    ),
     "flossing with training's moments": Mutation(
         training, "_flossing_epoch", "adam = state.parameters, state.flossing_adam",
         "adam = state.parameters, state.training_adam", RUN,

@@ -25,6 +25,7 @@ from pyflossing import (
     TrainingConfig,
     Trials,
     WeightDistribution,
+    gradients,
     train,
 )
 from pyflossing.julia_random import MersenneTwister
@@ -173,6 +174,29 @@ def test_flossing_with_a_clip_norm_remembers_gradients_of_that_norm_at_most(norm
     for name, adam in second.adam.items():
         given_norm = float(torch.linalg.vector_norm(adam.m)) / (1 - config.optimiser.beta1)
         assert given_norm == pytest.approx(min(norms[name], norm), rel=1e-5)
+
+
+def test_flossing_averages_over_its_trials():
+    """Each from its own column of the initial state, and its own inputs."""
+    schedule = FlossingSchedule.before_training(1)
+    n_trials = SMALL.trials.batch_size + 1
+    config = replace(SMALL, flossing=replace(SMALL.flossing, schedule=schedule, n_trials=n_trials))
+    state = initial_state(config)
+    start, frame, flossing = state.parameters, state.frame, config.flossing
+    record = next(run(config, state))
+    inputs = torch.from_numpy(config.task.generate(n_trials, flossing.trial_steps, config.input_seed(2)).inputs)
+    alone = [
+        gradients.flossing_gradient(
+            config.network, start, start.x0[:, trial % SMALL.trials.batch_size], frame, inputs[:, :, trial],
+            flossing.n_steps, flossing.target,
+        )
+        for trial in range(n_trials)
+    ]  # fmt: skip
+    np.testing.assert_allclose(record.exponents, np.mean([one.exponents.numpy() for one in alone], axis=0), rtol=1e-4)
+    assert record.loss == pytest.approx(np.mean([one.loss for one in alone]), rel=1e-4)
+    for name, gradient in record.gradients.items():
+        mean = torch.stack([one.gradients[name] for one in alone]).mean(dim=0)
+        torch.testing.assert_close(gradient, mean, rtol=1e-3, atol=1e-3 * float(mean.abs().max()))
 
 
 def test_no_exponents_no_epochs_and_a_copy_without_delay_are_legal():

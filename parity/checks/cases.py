@@ -66,6 +66,7 @@ NETWORKS = (
     NetworkUnderTest("tanh", TanhNetwork()),
     NetworkUnderTest("binary_gamma_0.5", BinaryNetwork(Surrogate("sech2", 0.5))),
     NetworkUnderTest("binary_gamma_1", BinaryNetwork(Surrogate("sech2", 1.0))),
+    NetworkUnderTest("binary_gamma_0.5_and_2", BinaryNetwork(Surrogate("sech2", 0.5), Surrogate("sech2", 2.0))),
     # the published constants average over ten steps: only strong input and coupling make units spike
     NetworkUnderTest("spiking_published", SpikingNetwork.published(), gain=6.0, input_spread=4.0, rank=2),
     NetworkUnderTest("spiking_per_step", SpikingNetwork.per_step(), gain=2.0, input_spread=2.0),
@@ -135,11 +136,18 @@ def julia_network(network: Network) -> tuple[str, str, Array]:
         ValueError: a network that the reference does not have: two surrogates of different names.
     """
     if isinstance(network, BinaryNetwork):
-        return "binary", network.surrogate.name, np.array([network.surrogate.sharpness])
+        of_jacobian, of_signs = network.surrogate, network.sign_surrogate
+        _require_one_name(network, of_jacobian, of_signs)
+        both = [of_jacobian.sharpness, of_signs.sharpness]
+        return "binary", of_jacobian.name, np.array(both if network.backward_surrogate else both[:1])
     if isinstance(network, SpikingNetwork):
         of_jacobian, of_spikes = network.jacobian_surrogate, network.spike_surrogate
-        if of_jacobian.name != of_spikes.name:
-            raise ValueError(f"{network} is not allowed: its two surrogates must have one name")
+        _require_one_name(network, of_jacobian, of_spikes)
         constants = (network.synaptic_decay, network.membrane_decay, network.membrane_gain, network.threshold)
         return "spiking", of_spikes.name, np.array([*constants, of_jacobian.sharpness, of_spikes.sharpness])
     return "tanh", "sech2", np.empty(0)
+
+
+def _require_one_name(network: Network, *surrogates: Surrogate) -> None:
+    if len({surrogate.name for surrogate in surrogates}) > 1:
+        raise ValueError(f"{network} is not allowed: its two surrogates must have one name")

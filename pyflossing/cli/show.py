@@ -78,6 +78,8 @@ def _settings(config: TrainingConfig) -> dict[str, str]:
     weights, adam = config.weights, config.optimiser
     values = {name: getattr(schedule, name) for name in type(schedule).LIMITS}
     flossed = f"{flossing.n_exponents} exponents of {flossing.n_steps} steps to {flossing.target:g} per step"
+    if flossing.n_trials > 1:
+        flossed += f", over {flossing.n_trials} trials"
     if flossing.clip_norm < math.inf:
         flossed += f", gradients clipped to {flossing.clip_norm:g}"
     when = ", ".join(f"{name} {value}" for name, value in values.items())

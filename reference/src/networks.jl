@@ -22,7 +22,8 @@ struct TanhNetwork <: Network end
 
 "x' = J sign(x) + u; D = diag(surrogate(x')) J, at the new state. Source: identified from the published figures."
 struct BinaryNetwork{T} <: Network
-    surrogate::Surrogate{T}
+    surrogate::Surrogate{T} # in the Jacobian
+    sign_surrogate::Surrogate{T} # in the backward pass of the step
 end
 
 """
@@ -55,20 +56,20 @@ default_constants(kind) =
 """
     network_of(kind, surrogate, constants, T)
 
-The network with numbers of type T. `constants` is empty for tanh, [gamma] for binary, and
+The network with numbers of type T. `constants` is empty for tanh, [gamma] or [gamma_jacobian, gamma_sign] for binary, and
 [alpha, beta, membrane_gain, threshold, gamma_jacobian, gamma_spike] for spiking.
 """
 function network_of(kind, surrogate, constants, ::Type{T}) where {T}
     kind in NETWORK_KINDS ||
         throw(ArgumentError("kind = \"$kind\" is not allowed: it must be one of $(join(NETWORK_KINDS, ", "))"))
-    needed = Dict("tanh" => 0, "binary" => 1, "spiking" => 6)[kind]
-    length(constants) == needed || throw(ArgumentError(
-        "constants = $(collect(constants)) is not allowed: the $kind network takes $needed numbers"))
+    needed = Dict("tanh" => (0,), "binary" => (1, 2), "spiking" => (6,))[kind]
+    length(constants) in needed || throw(ArgumentError(
+        "constants = $(collect(constants)) is not allowed: the $kind network takes $(join(needed, " or ")) numbers"))
     all(isfinite, constants) ||
         throw(ArgumentError("constants = $(collect(constants)) is not allowed: all must be finite"))
     kind == "tanh" && return TanhNetwork()
     values = map(T, constants)
-    kind == "binary" && return BinaryNetwork(Surrogate(surrogate, values[1]))
+    kind == "binary" && return BinaryNetwork(Surrogate(surrogate, values[1]), Surrogate(surrogate, values[end]))
     return SpikingNetwork(values[1:4]..., Surrogate(surrogate, values[5]), Surrogate(surrogate, values[6]))
 end
 
@@ -90,7 +91,7 @@ current(x) = view(x, size(x, 1) ÷ 2 + 1:size(x, 1), :)
 # --- one step -------------------------------------------------------------------------------------------------
 
 activation!(::TanhNetwork, a, x) = (a .= tanh.(x))
-activation!(net::BinaryNetwork, a, x) = (a .= step_sign.(net.surrogate, x))
+activation!(net::BinaryNetwork, a, x) = (a .= step_sign.(net.sign_surrogate, x))
 activation!(net::SpikingNetwork, a, x) = (a .= step_spike.(net.spike_surrogate, membrane(x) .- net.threshold))
 
 advance!(::Network, x_new, x, a, h) = copyto!(x_new, h)
@@ -110,7 +111,7 @@ drive_adjoint!(net::SpikingNetwork, h_bar, x_bar, a) =
     (h_bar .= current(x_bar) .+ net.membrane_gain .* kept.(a) .* membrane(x_bar))
 
 state_adjoint!(::TanhNetwork, x_bar, h_bar, a_bar, x, a) = (x_bar .= a_bar .* (1 .- a .^ 2))
-state_adjoint!(net::BinaryNetwork, x_bar, h_bar, a_bar, x, a) = (x_bar .= a_bar .* derivative.(net.surrogate, x))
+state_adjoint!(net::BinaryNetwork, x_bar, h_bar, a_bar, x, a) = (x_bar .= a_bar .* derivative.(net.sign_surrogate, x))
 
 function state_adjoint!(net::SpikingNetwork, x_bar, h_bar, a_bar, x, a)
     spiking = net.spike_surrogate

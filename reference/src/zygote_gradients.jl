@@ -33,7 +33,7 @@ seen_part(::Network, x) = x
 seen_part(::SpikingNetwork, x) = upper(x)
 
 after_step(::TanhNetwork, x, u, J) = J * tanh.(x) .+ u
-after_step(net::BinaryNetwork, x, u, J) = J * signs(net.surrogate, x) .+ u
+after_step(net::BinaryNetwork, x, u, J) = J * signs(net.sign_surrogate, x) .+ u
 
 function after_step(net::SpikingNetwork, x, u, J)
     o = spikes(net.spike_surrogate, upper(x) .- net.threshold)

@@ -95,6 +95,7 @@ RANGES = {
     "flossing.n_steps": ([13, 300], [12]),
     "flossing.trial_steps": ([55], [54]),
     "flossing.clip_norm": ([1e-30, float("inf")], [0]),
+    "flossing.n_trials": ([1, 20], [0]),
     "flossing.schedule.kind": ([], ["never"]),
 }
 
