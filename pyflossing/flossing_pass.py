@@ -109,6 +109,7 @@ class SpectrumPass:
         blocks_from: int | None = None,
     ) -> None:
         self._states = TrajectoryPass(network, J, x[None], u)
+        self._states.forward()
         self._chain = _chain(network, J, self._states.states, Q, room)
         self._triangles: dict[int, Tensor] = {}
         frames = self._chain.frames

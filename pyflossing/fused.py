@@ -59,6 +59,7 @@ class _Trajectory(torch.autograd.Function):
         room = u.new_empty(*leading, n_steps + 1, batch, n_units)
         room[..., 1:, :, :] = u.transpose(-1, -2)
         ctx.chain = TrajectoryPass(network, J.detach(), batch_major(x0), room)
+        ctx.chain.forward()
         ctx.save_for_backward(J)  # torch then finds a change in place before the backward pass
         return batch_major(ctx.chain.states[..., 1:, :, :])
 

@@ -17,7 +17,7 @@ from pyflossing.gradients import TrainingGradient, non_finite_state, require_fin
 from pyflossing.loss import Parameters
 from pyflossing.networks import BUILT_IN, Network
 from pyflossing.room import Room, fresh, reused
-from pyflossing.trajectory_pass import BuiltIn, TrajectoryPass, batch_major, flat
+from pyflossing.trajectory_pass import BuiltIn, TrajectoryPass, batch_major, by_steps, flat
 
 
 class Gradients(NamedTuple):
@@ -66,47 +66,83 @@ def gradients_of_losses(
         first_scored_step: as in :func:`pyflossing.loss.loss_and_accuracy`.
     """
     s, y = batch_major(inputs), targets[..., 0, :]
-    steps, batch, channels = s.shape[-3:]
-    states = drive(p.ws, p.b, s, reused)
-    chain = TrajectoryPass(network, p.J, batch_major(p.x0), states, reused)
-    finite = chain.finite()
+    *leading, steps, batch, channels = s.shape
+    n_units = p.J.shape[-1]
+    x0 = batch_major(p.x0)
+    states = by_steps(reused, "states", (*leading, steps + 1, batch, n_units), s)
+    chain = TrajectoryPass(network, p.J, x0, states, reused)
 
     first, count = max(first_scored_step - 1, 0), batch * (steps - first_scored_step + 1)
-    seen, y = chain.states[..., 1 + first :, :, :], y[..., first:, :]
-    r = flat(seen).matmul(p.wr.transpose(-1, -2)).view(y.shape) + p.offset[..., None]  # (..., steps that count, B)
+    r, r_bar, wr_bar = s.new_empty(*leading, steps, batch), s.new_zeros(*leading, steps, batch), torch.zeros_like(p.wr)
+    for part in chain.parts():
+        seen = states[..., part.start + 1 : part.stop + 1, :, :]
+        drive(p.ws, p.b, s[..., part, :, :], out=seen)
+        chain.forward(part)
+        rows = flat(seen)
+        r[..., part, :] = (rows @ p.wr.transpose(-1, -2)).view(*leading, -1, batch) + p.offset[..., None]
+        counted = slice(max(part.start, first), part.stop)
+        if counted.start < counted.stop:
+            r_bar[..., counted, :] = torch.sigmoid(r[..., counted, :]).sub_(y[..., counted, :]).div_(count)
+            _add_product(wr_bar, r_bar[..., part, :].flatten(-2).unsqueeze(-2), rows)
+    finite = _finite(r, x0, states)
+    r, y = r[..., first:, :], y[..., first:, :]
     loss = binary_cross_entropy_with_logits(r, y, reduction="none").sum(dim=(-2, -1)).double() / count
     accuracy = ((r >= 0) == (y > 0.5)).sum(dim=(-2, -1)).double() / count
-    r_bar = torch.sigmoid(r).sub_(y).div_(count)
-    wr_bar = r_bar.flatten(-2).unsqueeze(-2) @ flat(seen)
-    bars = reused("bars", chain.sent.shape, chain.sent)
-    bars[..., :first, :, :] = 0
-    torch.mul(r_bar[..., None], p.wr[..., None, :, :], out=bars[..., first:, :, :])
 
-    h_bar, x0_bar = chain.adjoint(bars, consume=True)
-    rows = flat(h_bar).transpose(-1, -2)
+    J_bar, received_bar, x_bar = torch.zeros_like(p.J), s.new_zeros(*leading, channels + 1, n_units), None
+    received = torch.cat([s / channels, torch.ones_like(s[..., :1])], dim=-1)  # what ws and b are multiplied by
+    longest = chain.parts()[0].stop
+    room = by_steps(reused, "bars", (*leading, longest, batch, n_units), s)
+    for part in reversed(chain.parts()):
+        bars = room[..., : part.stop - part.start, :, :]
+        torch.mul(r_bar[..., part, :, None], p.wr[..., None, :, :], out=bars)
+        h_bar, x_bar = chain.adjoint(bars, part, x_bar, consume=True)
+        rows = flat(h_bar)
+        _add_product(J_bar, rows.transpose(-1, -2), flat(chain.sent[..., part, :, :]))
+        # transposed: in this order the product of so few columns is six times faster
+        _add_product(received_bar, flat(received[..., part, :, :]).transpose(-1, -2), rows)
+    assert x_bar is not None
     by_parameter = Parameters(
-        ws=rows @ flat(s) / channels,
-        J=rows @ flat(chain.sent),
+        ws=received_bar[..., :channels, :].transpose(-1, -2).contiguous(),
+        J=J_bar,
         wr=wr_bar,
-        b=rows.sum(dim=-1),
+        b=received_bar[..., channels, :].contiguous(),
         offset=r_bar.sum(dim=(-2, -1))[..., None],
-        x0=x0_bar.transpose(-1, -2).contiguous(),
+        x0=x_bar.transpose(-1, -2).contiguous(),
     )
     return Gradients(loss, accuracy, by_parameter, finite)
 
 
-def drive(ws: Tensor, b: Tensor, s: Tensor, room: Room = fresh) -> Tensor:
-    """What the units receive from outside, (..., T + 1, B, N), with a first entry that is left open for x0.
+def _finite(r: Tensor, x0: Tensor, states: Tensor) -> bool:
+    """Whether every state is finite: a readout is not where a state is not, whatever the weights."""
+    return bool(torch.isfinite(r.sum() + x0.sum())) or bool(torch.isfinite(x0).all() and torch.isfinite(states).all())
 
-    For batch-major inputs s (..., T, B, S), see :func:`pyflossing.loss.drive`.
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+    if total.ndim == 2:
+        total.addmm_(a, b)
+    elif total.ndim == 3:
+        total.baddbmm_(a, b)
+    else:
+        total += a @ b
+
+
+def drive(ws: Tensor, b: Tensor, s: Tensor, room: Room = fresh, out: Tensor | None = None) -> Tensor:
+    """What the units receive from outside, for batch-major inputs s (..., T, B, S), see :func:`pyflossing.loss.drive`.
+
+    Put into ``out`` (..., T, B, N) if that is given; else into the entries 1 to T of a new (..., T + 1, B, N), of which
+    the first is left open for x0.
     """
     *leading, steps, batch, channels = s.shape
-    u = room("states", (*leading, steps + 1, batch, ws.shape[-2]), s)
-    received = u[..., 1:, :, :]
+    u = out
+    if out is None:
+        u = room("states", (*leading, steps + 1, batch, ws.shape[-2]), s)
+        out = u[..., 1:, :, :]
     weights = ws.transpose(-1, -2)[..., None, :, :]
     if channels == 1:  # the same numbers as the product, sooner
-        torch.mul(s, weights, out=received)
+        torch.mul(s, weights, out=out)
     else:
-        torch.matmul(s, weights, out=received).div_(channels)
-    received.add_(b[..., None, None, :])
+        torch.matmul(s, weights, out=out).div_(channels)
+    out.add_(b[..., None, None, :])
+    assert u is not None
     return u

@@ -24,6 +24,7 @@ from pyflossing import (
     ensemble,
     train,
     train_ensemble,
+    trajectory_pass,
 )
 from pyflossing.training import EpochRecord
 
@@ -49,13 +50,17 @@ def _members(config, n):
 @given(
     network=st.sampled_from(NETWORKS),
     n=st.integers(1, 12),
+    steps_at_once=st.sampled_from([7, 100]),
     schedule=st.sampled_from((FlossingSchedule(3, 2, 2, 2), AdaptiveSchedule(0.02, 2, 2), FlossingSchedule.none())),
 )
-def test_each_network_is_as_alone(network, n, schedule):
-    """More than fit into one pass, too; an adaptive schedule flosses some networks and not others."""
+def test_each_network_is_as_alone(network, n, steps_at_once, schedule):
+    """More than fit into one pass, and parts of other lengths; an adaptive schedule flosses some networks alone."""
     config = replace(SMALL, network=network, flossing=replace(SMALL.flossing, schedule=schedule))
     members = _members(config, n)
-    for result, member in zip(train_ensemble(members), members, strict=True):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trajectory_pass, "_PART", steps_at_once * min(n, 9) * SMALL.trials.batch_size * SMALL.n_units)
+        results = train_ensemble(members)
+    for result, member in zip(results, members, strict=True):
         alone = train(member)
         assert result.config == member
         np.testing.assert_array_equal(result.flossing_epochs, alone.flossing_epochs)

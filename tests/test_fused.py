@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from network_cases import networks, random_frame, random_parameters, random_trials, seeds, surrogates
 
-from pyflossing import flossing_pass, gradients, training_pass
+from pyflossing import flossing_pass, gradients, training_pass, trajectory_pass
 from pyflossing.errors import NonFiniteError
 from pyflossing.loss import drive
 from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
@@ -64,11 +64,13 @@ def test_derivatives_in_place_are_the_derivatives(surrogate):
     data=st.data(),
 )
 def test_training_gradients_agree_in_float64(network, n, steps, batch, channels, seed, data):
-    first = data.draw(st.integers(0, steps))
+    first, steps_at_once = data.draw(st.integers(0, steps)), data.draw(st.sampled_from([1, 3, steps]))
     p = random_parameters(network, n, batch, seed, n_inputs=channels)
     inputs, targets = random_trials(steps, batch, seed, n_inputs=channels)
     plain = gradients.training_gradient(network, p, inputs, targets, first)
-    fused = training_pass.training_gradient(network, p, inputs, targets, first)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trajectory_pass, "_PART", steps_at_once * n * batch)
+        fused = training_pass.training_gradient(network, p, inputs, targets, first)
     assert fused.loss == pytest.approx(plain.loss, rel=1e-12)
     assert fused.accuracy == plain.accuracy
     for ours, theirs in zip(fused.gradients, plain.gradients, strict=True):
