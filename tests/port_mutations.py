@@ -98,7 +98,7 @@ STEPS = {
         "step",
         "self.sign_surrogate",
         "self.surrogate",
-        _live("binary_gamma_0.5_and_2", "flossing", "gradients"),
+        _live("binary_gamma_0.5_and_1", "flossing", "gradients"),
     ),
     "sign of zero": Mutation(STEP, "forward", "v > 0", "v >= 0", ("step/live/binary_gamma_1_step",)),
     "lower sign": Mutation(surrogates, "sign", "-1.0", "-0.999", ("step/live/binary_gamma_1_step",)),
@@ -209,7 +209,7 @@ LOSSES |= {
 _TRAJECTORY = trajectory_pass.TrajectoryPass
 _RATE_PASS, _SPIKING_PASS, _MEMORYLESS = flossing_pass._Rate, flossing_pass._Spiking, flossing_pass._Memoryless
 _TANH_AND_BINARY = _live("tanh", "gradients", "loss") + _live("binary_gamma_1", "raster", "gradients", "loss")
-_TANH_AND_BINARY += _live("binary_gamma_0.5_and_2", "gradients")
+_TANH_AND_BINARY += _live("binary_gamma_0.5_and_1", "gradients")
 _SPIKING_BOTH = _live("spiking_published", "gradients", "loss")
 _FLOSSED_SPIKING = _live("spiking_published", "flossing")
 

@@ -66,7 +66,7 @@ NETWORKS = (
     NetworkUnderTest("tanh", TanhNetwork()),
     NetworkUnderTest("binary_gamma_0.5", BinaryNetwork(Surrogate("sech2", 0.5))),
     NetworkUnderTest("binary_gamma_1", BinaryNetwork(Surrogate("sech2", 1.0))),
-    NetworkUnderTest("binary_gamma_0.5_and_2", BinaryNetwork(Surrogate("sech2", 0.5), Surrogate("sech2", 2.0))),
+    NetworkUnderTest("binary_gamma_0.5_and_1", BinaryNetwork(Surrogate("sech2", 0.5), Surrogate("sech2", 1.0))),
     # the published constants average over ten steps: only strong input and coupling make units spike
     NetworkUnderTest("spiking_published", SpikingNetwork.published(), gain=6.0, input_spread=4.0, rank=2),
     NetworkUnderTest("spiking_per_step", SpikingNetwork.per_step(), gain=2.0, input_spread=2.0),
