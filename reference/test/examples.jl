@@ -4,11 +4,11 @@ const NETWORKS = [
     ("tanh", "sech2", Float64[]),
     ("binary", "sech2", [0.7]),
     ("binary", "fast_sigmoid", [1.3]),
-    ("binary", "sech2", [0.5, 1.4]),
     ("spiking", "fast_sigmoid", [0.6, 0.7, 0.5, 0.3, 2.0, 3.0]),
     ("spiking", "gaussian", [0.4, 0.8, 1.0, 0.2, 1.0, 0.8]),
     ("spiking", "sigmoid", [0.4, 0.8, 1.0, 0.2, 1.0, 0.8]),
     ("spiking", "arctan", GradientFlossing.PUBLISHED),
+    ("binary", "sech2", [0.5, 1.4]),
 ]
 
 function example(kind; N = 6, B = 3, T = 25, S = 2, seed = 1)
