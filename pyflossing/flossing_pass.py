@@ -58,9 +58,9 @@ def flossing_gradient(
 
 
 _SPREAD = 2.3
-"""How far apart the logarithms of a block of steps may come to lie, that is a condition of ten: with it exponents and
-gradients in Float32 are within three times the error that a decomposition in every step has (measured; from 5 on it
-is ten times that)."""
+"""How far apart the logarithms of a block of steps may come to lie, that is a condition of ten: with it the errors of
+gradients in Float32 are on average those of a decomposition in every step (docs/benchmarks.md); from 5 on they are ten
+times that."""
 
 _LONGEST_BLOCK = 6
 
