@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pyflossing import gradients
-from pyflossing.gradients import TrainingGradient, non_finite_state, require_finite_gradients
+from pyflossing.gradients import TrainingGradient, non_finite_state, require_finite_gradients, sum_is_finite
 from pyflossing.loss import Parameters
 from pyflossing.networks import BUILT_IN, Network
-from pyflossing.room import Room, fresh, reused
+from pyflossing.room import reused
 from pyflossing.trajectory_pass import BuiltIn, TrajectoryPass, batch_major, by_steps, flat
 
 
@@ -76,14 +76,14 @@ def gradients_of_losses(
     r, r_bar, wr_bar = s.new_empty(*leading, steps, batch), s.new_zeros(*leading, steps, batch), torch.zeros_like(p.wr)
     for part in chain.parts():
         seen = states[..., part.start + 1 : part.stop + 1, :, :]
-        drive(p.ws, p.b, s[..., part, :, :], out=seen)
+        put_drive(seen, p.ws, p.b, s[..., part, :, :])
         chain.forward(part)
         rows = flat(seen)
         r[..., part, :] = (rows @ p.wr.transpose(-1, -2)).view(*leading, -1, batch) + p.offset[..., None]
         counted = slice(max(part.start, first), part.stop)
         if counted.start < counted.stop:
             r_bar[..., counted, :] = torch.sigmoid(r[..., counted, :]).sub_(y[..., counted, :]).div_(count)
-            _add_product(wr_bar, r_bar[..., part, :].flatten(-2).unsqueeze(-2), rows)
+            wr_bar += r_bar[..., part, :].flatten(-2).unsqueeze(-2) @ rows
     finite = _finite(r, x0, states)
     r, y = r[..., first:, :], y[..., first:, :]
     loss = binary_cross_entropy_with_logits(r, y, reduction="none").sum(dim=(-2, -1)).double() / count
@@ -91,16 +91,14 @@ def gradients_of_losses(
 
     J_bar, received_bar, x_bar = torch.zeros_like(p.J), s.new_zeros(*leading, channels + 1, n_units), None
     received = torch.cat([s / channels, torch.ones_like(s[..., :1])], dim=-1)  # what ws and b are multiplied by
-    longest = chain.parts()[0].stop
-    room = by_steps(reused, "bars", (*leading, longest, batch, n_units), s)
     for part in reversed(chain.parts()):
-        bars = room[..., : part.stop - part.start, :, :]
+        bars = chain.scratch("bars", part.stop - part.start)
         torch.mul(r_bar[..., part, :, None], p.wr[..., None, :, :], out=bars)
         h_bar, x_bar = chain.adjoint(bars, part, x_bar, consume=True)
         rows = flat(h_bar)
-        _add_product(J_bar, rows.transpose(-1, -2), flat(chain.sent[..., part, :, :]))
+        J_bar += rows.transpose(-1, -2) @ flat(chain.sent[..., part, :, :])
         # transposed: in this order the product of so few columns is six times faster
-        _add_product(received_bar, flat(received[..., part, :, :]).transpose(-1, -2), rows)
+        received_bar += flat(received[..., part, :, :]).transpose(-1, -2) @ rows
     assert x_bar is not None
     by_parameter = Parameters(
         ws=received_bar[..., :channels, :].transpose(-1, -2).contiguous(),
@@ -115,34 +113,25 @@ def gradients_of_losses(
 
 def _finite(r: Tensor, x0: Tensor, states: Tensor) -> bool:
     """Whether every state is finite: a readout is not where a state is not, whatever the weights."""
-    return bool(torch.isfinite(r.sum() + x0.sum())) or bool(torch.isfinite(x0).all() and torch.isfinite(states).all())
+    return sum_is_finite((r, x0)) or bool(torch.isfinite(x0).all() and torch.isfinite(states).all())
 
 
-def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
-    if total.ndim == 2:
-        total.addmm_(a, b)
-    elif total.ndim == 3:
-        total.baddbmm_(a, b)
-    else:
-        total += a @ b
+def drive(ws: Tensor, b: Tensor, s: Tensor) -> Tensor:
+    """What the units receive from outside, (..., T + 1, B, N), with a first entry that is left open for x0.
 
-
-def drive(ws: Tensor, b: Tensor, s: Tensor, room: Room = fresh, out: Tensor | None = None) -> Tensor:
-    """What the units receive from outside, for batch-major inputs s (..., T, B, S), see :func:`pyflossing.loss.drive`.
-
-    Put into ``out`` (..., T, B, N) if that is given; else into the entries 1 to T of a new (..., T + 1, B, N), of which
-    the first is left open for x0.
+    For batch-major inputs s (..., T, B, S), see :func:`pyflossing.loss.drive`.
     """
-    *leading, steps, batch, channels = s.shape
-    u = out
-    if out is None:
-        u = room("states", (*leading, steps + 1, batch, ws.shape[-2]), s)
-        out = u[..., 1:, :, :]
+    *leading, steps, batch, _ = s.shape
+    u = s.new_empty(*leading, steps + 1, batch, ws.shape[-2])
+    put_drive(u[..., 1:, :, :], ws, b, s)
+    return u
+
+
+def put_drive(out: Tensor, ws: Tensor, b: Tensor, s: Tensor) -> None:
+    """Put what the units receive from outside, see :func:`drive`, into ``out`` (..., T, B, N)."""
     weights = ws.transpose(-1, -2)[..., None, :, :]
-    if channels == 1:  # the same numbers as the product, sooner
+    if s.shape[-1] == 1:  # the same numbers as the product, sooner
         torch.mul(s, weights, out=out)
     else:
-        torch.matmul(s, weights, out=out).div_(channels)
+        torch.matmul(s, weights, out=out).div_(s.shape[-1])
     out.add_(b[..., None, None, :])
-    assert u is not None
-    return u

@@ -2,9 +2,9 @@
 
 Arrays are batch-major here, (..., T, B, N), so that steps are contiguous and the weights' gradients are products of
 large matrices; the dots are any leading dimensions, of an ensemble for instance, which lie within the steps in memory
-(:func:`by_steps`). Both loops can be run a part of the steps at a time. They call numpy
-where a step's product is small, because its calls cost a third of torch's, and torch elsewhere; both have the few
-functions that are used under the same names. Agrees with :func:`pyflossing.loss.trajectory` (a test shows it).
+(:func:`by_steps`). Both loops can run a part of the steps at a time. They call numpy where a step's product is small,
+because its calls cost a third of torch's, and torch elsewhere; both have the few functions that are used under the same
+names. Agrees with :func:`pyflossing.loss.trajectory` (a test shows it).
 """
 
 from __future__ import annotations
@@ -71,6 +71,12 @@ class TrajectoryPass:
     def parts(self) -> list[slice]:
         """The steps, some at a time, in order."""
         return self._slices(self.n_steps, _PART)
+
+    def scratch(self, role: str, n_steps: int) -> Tensor:
+        """Room for n_steps of a part, (..., n_steps, B, N): the same memory for parts of all lengths."""
+        *leading, _, batch, n_units = self.sent.shape
+        longest = max(n_steps, self.parts()[0].stop)
+        return by_steps(self._room, role, (*leading, longest, batch, n_units), self.sent)[..., :n_steps, :, :]
 
     def _slices(self, n_steps: int, entries: int) -> list[slice]:
         steps = max(1, entries // max(1, self.sent[..., 0, :, :].numel()))
@@ -212,10 +218,7 @@ class TrajectoryPass:
         later.addcmul_(later, reset, value=-1)
         leak = slopes
         if network.membrane_decay:
-            most = self.parts()[0].stop
-            *leading, _, batch, n_units = bars.shape
-            leak = by_steps(self._room, "leak", (*leading, max(most, bars.shape[-3]), batch, n_units), bars)
-            leak = leak[..., : bars.shape[-3], :, :].fill_(network.membrane_decay)
+            leak = self.scratch("leak", bars.shape[-3]).fill_(network.membrane_decay)
             leak[..., 1:, :, :].addcmul_(leak[..., 1:, :, :], reset, value=-1)
 
         mem_bar = torch.zeros_like(bars[..., 0, :, :])

@@ -246,12 +246,12 @@ REVERSE_PASSES = {
         answer_of_a_zero_readout=("r >= 0", "r > 0"),
     ),
     **_passes(
-        training_pass, "drive", _GRADIENTS,
+        training_pass, "put_drive", _GRADIENTS,
         bias=("b[..., None", "1.001 * b[..., None"),
         channels=("torch.matmul(s,", "torch.matmul(1.001 * s,"),
-        number_of_channels=("div_(channels)", "div_(1)"),
+        number_of_channels=("div_(s.shape[-1])", "div_(1)"),
     ),
-    **_passes(training_pass, "drive", ("golden/loss",), one_channel=("torch.mul(s,", "torch.mul(1.001 * s,")),
+    **_passes(training_pass, "put_drive", ("golden/loss",), one_channel=("torch.mul(s,", "torch.mul(1.001 * s,")),
     **_passes(
         _TRAJECTORY, "_tanh", _live("tanh", "gradients", "loss"),
         tanh=("xp.tanh(x[n],", "xp.tanh(1.001 * x[n],"),

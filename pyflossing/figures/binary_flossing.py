@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,14 +15,13 @@ from pyflossing.config import Adam, Flossing, FlossingSchedule, Seeds, TrainingC
 from pyflossing.config_toml import to_dict
 from pyflossing.figures.provenance import Arrays, kept, seconds, write_report
 from pyflossing.figures.published import FloatArray, at, published
-from pyflossing.loss import drive
 from pyflossing.networks import BinaryNetwork
 from pyflossing.plots._style import BLACK, BLUE, GREEN, GREY, VERMILION
 from pyflossing.results import versions
-from pyflossing.spectrum import initial_frame, spectrum
 from pyflossing.surrogates import Surrogate
 from pyflossing.tasks import DelayedXOR
 from pyflossing.training import FlossingRecord, initial_state, run, suitable_threads
+from pyflossing.trial_spectra import trial_spectra
 
 NAME = "binary-flossing"
 SEEDS = tuple(range(1, 10))
@@ -39,7 +37,7 @@ class Settings:
         n_trials: of every flossing epoch; exponents are means over them.
         delay: of the XOR whose inputs drive the network; it hardly matters.
         backward_sharpness: of the surrogate in the backward pass of the states, whatever that in the Jacobian.
-        learning_rate, beta1, beta2: of flossing's Adam.
+        learning_rate: of flossing's Adam.
         clip_norm: of every array's flossing gradient.
         n_epochs: of flossing.
         n_shown: exponents of panel B.
@@ -51,8 +49,6 @@ class Settings:
     delay: int = 10
     backward_sharpness: float = 1e6
     learning_rate: float = 0.0012
-    beta1: float = 0.9
-    beta2: float = 0.999
     clip_norm: float = 0.002
     n_epochs: int = 150
     n_shown: int = 52
@@ -67,7 +63,7 @@ class Settings:
             task=DelayedXOR(self.delay),
             trials=Trials(self.n_trials, 2 * self.delay + 1),
             flossing=Flossing(k, 0.0, self.n_steps, self.n_steps, schedule, self.clip_norm, self.n_trials),
-            optimiser=Adam(self.learning_rate, self.beta1, self.beta2),
+            optimiser=Adam(self.learning_rate),
             seeds=Seeds(initial_state=seed, inputs=1, network=seed, frame=seed),
             n_epochs=1,
         )
@@ -105,13 +101,9 @@ def floss(settings: Settings, config: TrainingConfig) -> Arrays:
 
 def _spectrum(config: TrainingConfig, record: FlossingRecord, k: int) -> FloatArray:
     """More exponents than are flossed, on the trials and with the frame of a flossing epoch."""
-    p, steps, trials = record.parameters, config.flossing.n_steps, range(config.flossing.n_trials)
-    inputs = config.task.generate(len(trials), steps, config.input_seed(record.epoch + record.flossing_epoch)).inputs
-    with torch.no_grad():
-        u = drive(p.ws, p.b, torch.from_numpy(np.ascontiguousarray(inputs)))
-        Q = initial_frame(config.n_states, k, config.seeds.frame, like=p.J)
-        spectra = [spectrum(config.network, p.J, p.x0[:, trial], Q, u[:, :, trial], steps) for trial in trials]
-        return torch.stack(spectra).double().mean(dim=0).numpy()
+    steps, trials = config.flossing.n_steps, config.flossing.n_trials
+    seed = config.input_seed(record.epoch + record.flossing_epoch)
+    return trial_spectra(config, record.parameters, k, steps, trials, seed).exponents.double().mean(dim=0).numpy()
 
 
 def compute(
