@@ -116,7 +116,7 @@ def _over_epochs(
     else:
         say(ax, "no training epochs")
     ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
 
 
 def _mark_episodes(ax: Axes, result: TrainingResult) -> None:

@@ -33,7 +33,7 @@ def spectrum(result: TrainingResult, ax: Axes | None = None) -> Axes:
         ax.axhline(result.config.flossing.target, color=GREY, ls=":", lw=1)
         ax.legend(frameon=False)
         ax.set_xlim(0.5, k + 0.5)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     else:
         say(ax, "no flossing epochs")
     ax.set_xlabel("index of exponent")
@@ -58,7 +58,7 @@ def exponents(result: TrainingResult, ax: Axes | None = None) -> Axes:
             ax.plot(epochs, result.spectra[:, i], color=color, lw=1, marker=marker, label=rf"$\lambda_{{{i + 1}}}$")
         ax.axhline(result.config.flossing.target, color=GREY, ls=":", lw=1)
         ax.set_xlim(0.5, n + 0.5)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         starts = np.flatnonzero(np.diff(result.flossing_epochs[:, 0])) + 1
         for start in starts:
             ax.axvline(start + 0.5, color=GREY, lw=0.8)
