@@ -13,7 +13,7 @@ from pyflossing._arguments import FieldError, Limit, require_choice, require_pos
 from pyflossing.networks import Network, SpikingNetwork
 from pyflossing.schedule import AdaptiveSchedule, FlossingSchedule
 from pyflossing.spectrum import transient_steps
-from pyflossing.tasks import DelayedCopy, DelayedXOR
+from pyflossing.tasks import DelayedCopy, DelayedXOR, TaskData
 from pyflossing.weights import WeightDistribution
 
 __all__ = ["Adam", "AdaptiveSchedule", "Flossing", "FlossingSchedule", "Seeds", "TrainingConfig", "Trials"]
@@ -39,16 +39,23 @@ class Trials:
         batch_size: B, trials per batch.
         n_steps: T, steps per trial.
         amplitude: I1, the input bits' amplitude.
+        offset: added to the inputs, which are then offset or offset + amplitude (ours; the original has 0).
 
     Raises:
-        ValueError: a size below 1, an amplitude that is not finite in Float32.
+        ValueError: a size below 1, an amplitude or offset that is not finite in Float32.
     """
 
     batch_size: int = 16
     n_steps: int = 300
     amplitude: float = 1.0
+    offset: float = 0.0
 
-    LIMITS = {"batch_size": Limit(int, 1), "n_steps": Limit(int, 1), "amplitude": Limit(float)}  # noqa: RUF012
+    LIMITS = {  # noqa: RUF012
+        "batch_size": Limit(int, 1),
+        "n_steps": Limit(int, 1),
+        "amplitude": Limit(float),
+        "offset": Limit(float),
+    }
 
     def __post_init__(self) -> None:
         _check_fields(self, "trials.", self.LIMITS)
@@ -240,6 +247,16 @@ class TrainingConfig:
     def input_seed(self, index: int) -> int:
         """Seed of the trials of training epoch e (index e) or of flossing epoch i before it (index e + i)."""
         return self.n_epochs * self.seeds.inputs + index
+
+    def draw_trials(self, n_trials: int, n_steps: int, seed: int) -> TaskData:
+        """Trials of the task from an input seed, with the inputs' amplitude and offset: (n_steps, 1, n_trials) each.
+
+        Raises:
+            ValueError: a size below 1, a seed of zero or outside 64 bits.
+        """
+        data = self.task.generate(n_trials, n_steps, seed, amplitude=self.trials.amplitude)
+        # adding 0 would turn the -0.0 of a negative amplitude into 0.0
+        return TaskData(data.inputs + np.float32(self.trials.offset), data.targets) if self.trials.offset else data
 
     def _check_scored_steps(self) -> None:
         first = self.task.first_scored_step

@@ -46,6 +46,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "task.levels": ("h, the XOR of 2^h inputs (task)", "an integer from 1 to 62"),
     "task.scoring": ("first step that counts: delay 2^h (task < 0) or 2 delay (task > 0)", '"full" or "early"'),
     "trials.n_steps": ("", "an integer beyond the task's first scored step, which is delay 2^h"),
+    "trials.offset": ("added to the inputs, bits times the amplitude", _FLOAT32),
     "optimiser.clip_norm": ("norm to which each array's training gradient is clipped", "a number > 0, or inf for none"),
     "seeds.inputs": ("", "any 64-bit integer but 0"),
     "flossing.n_exponents": ("", "an integer from 0 to the size of the state, or N without synaptic decay"),

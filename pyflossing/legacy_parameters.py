@@ -125,6 +125,8 @@ def to_legacy(config: TrainingConfig) -> tuple[int | float, ...]:
         raise FieldError("flossing.clip_norm", config.flossing.clip_norm, "the legacy form does not clip flossing")
     if config.flossing.n_trials != Flossing.n_trials:
         raise FieldError("flossing.n_trials", config.flossing.n_trials, "the legacy form flosses one trial")
+    if config.trials.offset != Trials.offset:
+        raise FieldError("trials.offset", config.trials.offset, "the legacy form's inputs are 0 and I1")
     values: list[int | float] = []
     for parameter in LEGACY_PARAMETERS:
         if parameter.name == "S":

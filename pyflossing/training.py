@@ -291,7 +291,7 @@ def suitable_threads(n_units: int) -> Iterator[None]:
 def batch(config: TrainingConfig, epoch: int, order: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     """Inputs and targets (T, 1, B) from input seed E sIn + e; trial ``order[j]`` starts from column j of x0."""
     trials = config.trials
-    data = config.task.generate(trials.batch_size, trials.n_steps, config.input_seed(epoch), amplitude=trials.amplitude)
+    data = config.draw_trials(trials.batch_size, trials.n_steps, config.input_seed(epoch))
     # trials are rows in the generator's memory
     inputs, targets = (_tensor(array.T[order - 1], _dtype(config)).permute(2, 1, 0).contiguous() for array in data)
     return inputs, targets
@@ -364,7 +364,7 @@ def _flossing_gradient(
 ) -> gradients.FlossingGradient:
     """Averages over the trials of one flossing epoch."""
     settings, x0 = config.flossing, parameters.x0
-    data = config.task.generate(settings.n_trials, settings.trial_steps, seed, amplitude=config.trials.amplitude)
+    data = config.draw_trials(settings.n_trials, settings.trial_steps, seed)
     of_trials = []
     for trial in range(settings.n_trials):
         inputs, x = _tensor(data.inputs[:, :, trial], _dtype(config)), x0[:, trial % x0.shape[1]]

@@ -33,7 +33,7 @@ def trial_spectra(
         NonFiniteError: a state or direction that is not finite.
     """
     seed = config.input_seed(2) if input_seed is None else input_seed
-    data = config.task.generate(n_trials, n_steps, seed, amplitude=config.trials.amplitude)
+    data = config.draw_trials(n_trials, n_steps, seed)
     p = parameters
     with torch.no_grad(), suitable_threads(config.n_units):
         u = drive(p.ws, p.b, torch.from_numpy(data.inputs).to(p.J))

@@ -270,6 +270,7 @@ def test_a_run_that_would_draw_from_seed_zero_is_refused(base, epochs, schedule)
         replace(TrainingConfig(), optimiser=Adam(clip_norm=1.0)),
         replace(TrainingConfig(), flossing=Flossing(clip_norm=0.03)),
         replace(TrainingConfig(), flossing=Flossing(n_trials=2)),
+        replace(TrainingConfig(), trials=Trials(offset=-0.5)),
         replace(TrainingConfig(), flossing=replace(Flossing(), schedule=AdaptiveSchedule(1e-3, 5, 2))),
     ],
 )

@@ -199,6 +199,23 @@ def test_flossing_averages_over_its_trials():
         torch.testing.assert_close(gradient, mean, rtol=1e-3, atol=1e-3 * float(mean.abs().max()))
 
 
+@pytest.mark.parametrize("flossing_epochs", [0, 1])
+def test_an_offset_of_the_inputs_acts_like_a_bias_along_the_input_weights(flossing_epochs):
+    offset, schedule = -0.75, FlossingSchedule.before_training(flossing_epochs)
+    config = replace(SMALL, dtype="float64", flossing=replace(SMALL.flossing, schedule=schedule))
+    shifted = replace(config, trials=replace(config.trials, offset=offset))
+    state = initial_state(config)
+    p = state.parameters
+    state.parameters = p._replace(b=p.b + offset * p.ws[:, 0])
+    biased, offsetted = next(run(config, state)), next(run(shifted, initial_state(shifted)))
+    assert isinstance(biased, FlossingRecord if flossing_epochs else EpochRecord)
+    assert offsetted.loss == pytest.approx(biased.loss, rel=1e-10)
+    found, wanted = (r.gradients if flossing_epochs else r.gradients._asdict() for r in (offsetted, biased))
+    for name in ("ws", "J", "b"):
+        also = offset * wanted["b"][:, None] if name == "ws" else 0
+        torch.testing.assert_close(found[name], wanted[name] + also, rtol=1e-8, atol=1e-14)
+
+
 def test_no_exponents_no_epochs_and_a_copy_without_delay_are_legal():
     nothing = train(replace(SMALL, n_epochs=0))
     assert nothing.loss.shape == (0,)

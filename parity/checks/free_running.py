@@ -159,7 +159,7 @@ def _readout(config: TrainingConfig, record: training.EpochRecord) -> Array:
     """Readouts of the scored steps in an epoch: how near each decision was."""
     p, trials = record.parameters, config.trials
     seed = config.input_seed(record.epoch)
-    inputs, _ = config.task.generate(trials.batch_size, trials.n_steps, seed, amplitude=trials.amplitude)
+    inputs, _ = config.draw_trials(trials.batch_size, trials.n_steps, seed)
     ordered = torch.from_numpy(np.ascontiguousarray(inputs[:, :, record.trial_order - 1])).to(p.J)
     states = loss.trajectory(config.network, p.J, p.x0, loss.drive(p.ws, p.b, ordered))
     scored = states[max(config.task.first_scored_step - 1, 0) :]

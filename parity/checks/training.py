@@ -171,7 +171,7 @@ def _epoch_case(config: TrainingConfig, record: training.EpochRecord, order: Arr
 def _our_epoch(config: TrainingConfig, epoch: int) -> Case:
     record = records(config)[0][epoch - 1]
     trials = config.trials
-    data = config.task.generate(trials.batch_size, trials.n_steps, config.input_seed(epoch), amplitude=trials.amplitude)
+    data = config.draw_trials(trials.batch_size, trials.n_steps, config.input_seed(epoch))
     return _epoch_case(config, record, record.trial_order, (data.inputs, data.targets))
 
 
@@ -236,7 +236,7 @@ def _our_flossing(config: TrainingConfig, place: int) -> Case:
     record = records(config)[1][place]
     settings = config.flossing
     seed = config.input_seed(record.epoch + record.flossing_epoch)
-    data = config.task.generate(1, settings.trial_steps, seed, amplitude=config.trials.amplitude)
+    data = config.draw_trials(1, settings.trial_steps, seed)
     return _flossing_case(config, record, data.inputs, training.initial_state(config).frame.numpy())
 
 

@@ -75,7 +75,7 @@ def show(
 
 def _settings(config: TrainingConfig) -> dict[str, str]:
     flossing, schedule = config.flossing, config.flossing.schedule
-    weights, adam = config.weights, config.optimiser
+    weights, adam, trials = config.weights, config.optimiser, config.trials
     values = {name: getattr(schedule, name) for name in type(schedule).LIMITS}
     flossed = f"{flossing.n_exponents} exponents of {flossing.n_steps} steps to {flossing.target:g} per step"
     if flossing.n_trials > 1:
@@ -88,7 +88,8 @@ def _settings(config: TrainingConfig) -> dict[str, str]:
         "network": f"{config.n_units} units, {config.dtype}, {config.network!r}",
         "weights": f"{weights.coupling}, gain {weights.gain:g}",
         "task": repr(config.task),
-        "training": f"{config.n_epochs} epochs of {config.trials.batch_size} trials of {config.trials.n_steps} steps",
+        "training": f"{config.n_epochs} epochs of {trials.batch_size} trials of {trials.n_steps} steps, "
+        f"inputs {trials.offset:g} or {trials.offset + trials.amplitude:g}",
         "flossing": flossed if config.flosses else "none",
         **({"schedule": f"{type(schedule).__name__}: {when}"} if config.flosses else {}),
         "Adam": f"learning rate {adam.learning_rate:g}, decays {adam.beta1:g} and {adam.beta2:g}, "

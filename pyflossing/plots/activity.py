@@ -49,9 +49,7 @@ def play(result: TrainingResult, trial: int = 1) -> Trial:
     config = result.config
     column = require_integer("trial", trial, 1, config.trials.batch_size) - 1
     seed = config.input_seed(config.n_epochs + 1) or 1  # 0 is no seed
-    data = config.task.generate(
-        config.trials.batch_size, config.trials.n_steps, seed, amplitude=config.trials.amplitude
-    )
+    data = config.draw_trials(config.trials.batch_size, config.trials.n_steps, seed)
     parameters = Parameters(**{name: torch.from_numpy(np.asarray(array)) for name, array in result.final.items()})
     inputs = torch.from_numpy(np.ascontiguousarray(data.inputs[:, :, [column]])).to(parameters.J.dtype)
     with torch.no_grad():

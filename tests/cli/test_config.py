@@ -89,6 +89,7 @@ RANGES = {
     "task.levels": ([1, 2], [0, 63]),
     "task.scoring": (["full", "early"], ["late"]),
     "trials.n_steps": ([21], [20]),
+    "trials.offset": ([-3e38, 0], [4e38, float("inf")]),
     "optimiser.clip_norm": ([1e-30, float("inf")], [0]),
     "seeds.inputs": ([-(2**63) // 3002, 2**63 // 3002], [0, 2**63]),
     "flossing.n_exponents": ([0, 80], [81, -1]),
