@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -94,6 +95,20 @@ def test_the_published_curves_are_at_distance_zero_from_themselves():
     assert found["1B k = 32"]["knee"] == 32
     ours[0.5, 1]["first"] = ours[0.5, 1]["first"] + np.where(np.arange(151) == 7, 0.5, 0)
     assert distances(ours)["1A sharpness 0.5"]["largest over epochs 0 to 10"] == pytest.approx(0.5)
+
+
+def test_the_figure_1_in_the_documentation_is_of_these_settings_and_reaches_its_aims():
+    report = json.loads((Path(__file__).parents[1] / "docs" / "figures" / "binary-flossing.json").read_text())
+    assert report["settings"] == asdict(Settings())
+    assert report["inferred"] == binary_flossing.INFERRED
+    assert report["seeds"] == list(binary_flossing.SEEDS)
+    found = report["distances (1/step)"]
+    assert found["1A sharpness 0.5"]["largest over epochs 0 to 10"] < 0.05
+    assert found["1B before"]["mean"] < 0.03
+    for k in (16, 32):
+        panel = found[f"1B k = {k}"]
+        assert panel["largest of the flossed exponents from zero"] < 0.05
+        assert panel["knee"] == panel["knee, published"] == k
 
 
 def test_figure_1_is_drawn_and_reported_and_a_second_call_computes_nothing(tmp_path, monkeypatch):
