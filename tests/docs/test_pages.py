@@ -17,7 +17,7 @@ from page_code import DOCS, ROOT, blocks
 
 from parity.checks import all_checks
 from parity.runner import select
-from pyflossing import BinaryNetwork, Flossing
+from pyflossing import BinaryNetwork, Flossing, Trials
 from pyflossing.figures import FIGURES
 
 mpl.use("Agg")
@@ -105,7 +105,8 @@ def test_names_of_settings_and_classes_in_differences_exist():
     text = (DOCS / "differences.md").read_text(encoding="utf-8")
     legacy = import_module("pyflossing.legacy_parameters").LEGACY_PARAMETERS
     known = {parameter.name for parameter in legacy} | set(dir(import_module("pyflossing")))
-    known |= {f"{section.__name__}.{entry.name}" for section in (Flossing, BinaryNetwork) for entry in fields(section)}
+    sections = (Flossing, Trials, BinaryNetwork)
+    known |= {f"{section.__name__}.{entry.name}" for section in sections for entry in fields(section)}
     known |= {"AdaptiveSchedule", "SpikingNetwork.published", "SpikingNetwork.per_step", "MersenneTwister", "shuffle!"}
     known |= {"reference/", "SurrogateGradientFlossing_ExampleCode.jl", "sign(0) = -1", "sIn = 0"}
     known |= {"delay 2^h", "2 delay"}
