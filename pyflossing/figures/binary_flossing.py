@@ -75,8 +75,8 @@ class Settings:
 INFERRED = {
     "n_steps": "length of the spectra's trials: 100, told by the scatter of neighbouring published exponents",
     "n_trials": "8: with less noisy gradients 32 exponents come as near to zero as the published ones",
-    "input_level": "inputs are 0.89 or -0.89: with the task's 0 and 1 a 33rd exponent is drawn along to -0.2 in every "
-    "realization; in the published spectra it is near -0.06 or below -0.4, as it is with inputs whose mean is zero",
+    "input_level": "inputs are 0.89 or -0.89: with the task's 0 and 1 a 33rd exponent is drawn along to -0.2 in eight "
+    "realizations; in the published spectra it is near -0.06 or below -0.4, as it is with inputs whose mean is zero",
     "delay": "the inputs are bits; a delay only drops the first ones",
     "seeds": "initial state and frame from the realization's number, inputs from 1: not in print",
     "backward_sharpness": "2: in the backward pass of the signs; with the Jacobian's 0.5 there the 32nd exponent stays "
