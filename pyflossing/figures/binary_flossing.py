@@ -64,7 +64,7 @@ class Settings:
             network=BinaryNetwork(Surrogate("sech2", sharpness), Surrogate("sech2", self.backward_sharpness)),
             n_units=self.n_units,
             task=DelayedXOR(self.delay),
-            trials=Trials(self.n_trials, 2 * self.delay + 1, 2 * self.input_level, -self.input_level),
+            trials=Trials(self.n_trials, 2 * self.delay + 1, amplitude=2 * self.input_level, offset=-self.input_level),
             flossing=Flossing(k, 0.0, self.n_steps, self.n_steps, schedule, self.clip_norm, self.n_trials),
             optimiser=Adam(self.learning_rate, self.beta1),
             seeds=Seeds(initial_state=seed, inputs=1, network=seed, frame=seed),
