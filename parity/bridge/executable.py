@@ -24,7 +24,7 @@ class ExecutableConnection(ProcessConnection):
         module_file: Path,
         module_name: str,
         *,
-        start_timeout: float | None = 120.0,
+        start_timeout: float = 120.0,
     ) -> None:
         command = [
             str(executable),

@@ -28,7 +28,7 @@ class JuliacallConnection(ProcessConnection):
         module_file: Path,
         module_name: str,
         *,
-        start_timeout: float | None = 600.0,
+        start_timeout: float = 600.0,
     ) -> None:
         command = [
             sys.executable,
