@@ -61,7 +61,9 @@ class JuliaGarbled(_JuliaFailed):
     """What arrived is no answer in the wire format; Julia was killed, because nothing after it could be trusted."""
 
     def __init__(self, problem: str, during: str, output: str) -> None:
-        super().__init__(f"Julia was killed, because what it sent during {during} is no answer: {problem}", during, output)
+        super().__init__(
+            f"Julia was killed, because what it sent during {during} is no answer: {problem}", during, output
+        )
 
 
 class StaleTranscript(JuliaConnectionError):

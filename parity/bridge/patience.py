@@ -59,8 +59,8 @@ def _of_training(values: Sequence[wire.Argument]) -> float:
     """The original's 33 values: an epoch is a pass over T steps of B trials, a flossing epoch one over Tp steps."""
     names = ("N", "E", "Ef", "Ei", "Ep", "Ni", "B", "S", "T", "Tp")
     try:
-        p = {name: max(0.0, float(value)) for name, value in zip(names, values, strict=False)}  # type: ignore[arg-type]
-        n_exponents = max(0.0, float(values[29]))  # type: ignore[arg-type]
+        p = {name: max(0.0, float(value)) for name, value in zip(names, values, strict=False)}
+        n_exponents = max(0.0, float(values[29]))
     except (TypeError, ValueError, OverflowError):
         return 0.0  # such a call is refused at once
     state = 2 * p["N"]  # a spiking unit has two variables

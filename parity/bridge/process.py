@@ -28,9 +28,7 @@ class ProcessConnection:
     Julia, and a half-read answer cannot be continued.
     """
 
-    def __init__(
-        self, kind: str, command: Sequence[str], environment: Mapping[str, str], start_timeout: float
-    ) -> None:
+    def __init__(self, kind: str, command: Sequence[str], environment: Mapping[str, str], start_timeout: float) -> None:
         self._lock = threading.RLock()
         self._gone: str | None = None
         self._factor = factor()

@@ -183,7 +183,9 @@ class _Reader:
     def finish(self) -> None:
         """Nothing may be left."""
         if self._position != len(self._body):
-            raise FormatError(f"a message of {len(self._body)} bytes with more than its {self._position} bytes of values")
+            raise FormatError(
+                f"a message of {len(self._body)} bytes with more than its {self._position} bytes of values"
+            )
 
     def count(self) -> int:
         """An Int64 that is not negative."""
