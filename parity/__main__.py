@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 
-_HEEDS_CTRL_C = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-if __name__ == "__main__" and _HEEDS_CTRL_C:
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     # What is imported takes seconds; Ctrl-C just ends that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -188,6 +187,6 @@ def _provenance(facts: Mapping[str, str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    if _HEEDS_CTRL_C:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

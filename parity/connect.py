@@ -53,8 +53,9 @@ def connect(choice: Choice = "auto", explicit: str | os.PathLike[str] | None = N
         return _live(found, choice, attempts, say)
     if choice != "auto" or attempts[-1].named:
         raise NoJulia(describe(attempts))
+    session = _recorded(attempts, choice)
     say(describe(attempts))
-    return _recorded(attempts, choice)
+    return session
 
 
 def _live(installation: JuliaInstallation, choice: Choice, attempts: Sequence[Attempt], say: Say) -> Session:

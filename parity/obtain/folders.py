@@ -57,7 +57,7 @@ def writable_folder(say: Say) -> Path:
     fallback = fallback_folder()
     problem = _unusable(fallback)
     if problem:
-        raise FolderError(f"{reason}, and neither can the one in its place. {problem}")
+        raise FolderError(f"{reason}. {problem}")
     say(f"{reason}; using {fallback} instead.")
     return fallback
 
