@@ -189,4 +189,9 @@ def _provenance(facts: Mapping[str, str]) -> dict[str, str]:
 if __name__ == "__main__":
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(main())
+    status = main()
+    if status == _INTERRUPTED:
+        # Taking torch down can last longer than everything else; Julia has been ended, and nothing is half written.
+        sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)
