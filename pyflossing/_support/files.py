@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from pyflossing._support.umask import new_file_mode
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write to a temporary file in the same folder, flush it to disk, then rename it over ``path``."""
@@ -16,7 +18,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
+        Path(name).chmod(new_file_mode())
         Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
