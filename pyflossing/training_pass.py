@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pyflossing import gradients
+from pyflossing.alignment import aligned
 from pyflossing.gradients import TrainingGradient, non_finite_state, require_finite_gradients, sum_is_finite
 from pyflossing.loss import Parameters
 from pyflossing.networks import BUILT_IN, Network
@@ -65,7 +66,7 @@ def gradients_of_losses(
         targets: (..., T, 1, B).
         first_scored_step: as in :func:`pyflossing.loss.loss_and_accuracy`.
     """
-    s, y = batch_major(inputs), targets[..., 0, :]
+    p, s, y = Parameters(*map(aligned, p)), aligned(batch_major(inputs)), targets[..., 0, :]
     *leading, steps, batch, channels = s.shape
     n_units = p.J.shape[-1]
     x0 = batch_major(p.x0)
