@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyflossing.alignment import aligned
+from pyflossing._support.alignment import aligned
 
 State = Any
 """A tensor, or a tuple (named or not), list or dict of states."""
