@@ -33,8 +33,8 @@ from pyflossing import (
 from pyflossing._support.signals import stop_on_signals
 from pyflossing.model.loss import Parameters
 from pyflossing.runs.folder import LOG, RESULT, Stopped, train_or_resume
-from pyflossing.training.loop import TrainingState
 from pyflossing.training.optimiser import AdamState
+from pyflossing.training.state import TrainingState
 
 End = TrainingResult | str
 """A run's result, or the words of its error."""

@@ -29,7 +29,9 @@ from pyflossing.gradients import by_autograd, flossing_pass, functions, training
 from pyflossing.model.loss import Parameters, drive, relax
 from pyflossing.runs.checkpoints import Checkpoint
 from pyflossing.training.ensemble import run_ensemble
-from pyflossing.training.loop import History, initial_state, run
+from pyflossing.training.history import History
+from pyflossing.training.loop import run
+from pyflossing.training.state import initial_state
 
 ODD = TrainingConfig(
     n_units=10,
