@@ -1,7 +1,7 @@
 """The file that a run is resumed from: all that its next epoch depends on, bit for bit.
 
-An npz of arrays and a JSON header, under a SHA-256 of all of it. An array's strides are kept as well, since a matrix
-product of the same numbers in another memory layout may be summed in another order.
+An npz of arrays and a JSON header, under a SHA-256 of all of it. Where an array lay in memory, and in which layout, is
+not kept: the passes bring what they are given into one layout (:mod:`pyflossing._support.alignment`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pyflossing._support.alignment import aligned
 from pyflossing._support.errors import DamagedFileError
 from pyflossing._support.files import write_atomically
 from pyflossing._support.npz import DAMAGE, read_npz
@@ -60,7 +61,6 @@ class Checkpoint:
 
     def save(self, path: str | Path) -> None:
         """Write the file, atomically and under exactly this name."""
-        tensors = _tensors(self)
         header = {
             "format": FORMAT,
             "config": self.config.to_dict(),
@@ -71,9 +71,10 @@ class Checkpoint:
                 for optimiser in _OPTIMISERS
                 for name, adam in getattr(self.state, optimiser).items()
             },
-            "strides": {name: list(tensor.stride()) for name, tensor in tensors.items()},
         }
-        arrays = self.history.series(self.config) | {name: t.detach().cpu().numpy() for name, t in tensors.items()}
+        arrays = self.history.series(self.config) | {
+            name: t.detach().cpu().numpy() for name, t in _tensors(self).items()
+        }
         arrays["header"] = np.array(json.dumps(header))
         arrays["sha256"] = np.array(_digest(arrays))
         stream = io.BytesIO()
@@ -114,8 +115,7 @@ def _tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
 def _from_arrays(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Checkpoint:
     # a file that fits its checksum was written by ``save``, so its content needs no checks of its own
     def tensor(name: str) -> Tensor:
-        source = torch.from_numpy(np.ascontiguousarray(arrays[name])).reshape(arrays[name].shape)
-        return torch.empty_strided(source.shape, header["strides"][name], dtype=source.dtype).copy_(source)
+        return aligned(torch.from_numpy(arrays[name]))
 
     def parameters(group: str) -> Parameters:
         return Parameters(*(tensor(f"{group}/{name}") for name in Parameters._fields))
