@@ -14,7 +14,6 @@ from parity.checks.evaluate import AUTOGRAD, estimates, threshold_distance
 from parity.checks.model import Array, Arrays, Check, Level, Provenance, SkipCheck
 from parity.checks.relaxation import relaxed
 from parity.checks.step import DTYPES
-from pyflossing import WeightDistribution, initial_weights
 from pyflossing.julia_random import MersenneTwister
 
 FromJulia = Callable[[JuliaConnection, Case, str], dict[str, Any]]
@@ -168,9 +167,8 @@ _ROWS: dict[str, tuple[str, Callable[[str], bool], FromJulia]] = {
 
 
 def _relaxation_inputs(under_test: NetworkUnderTest, size: Size, dtype: str) -> tuple[Array, Array]:
-    distribution = WeightDistribution(size.coupling, gain=under_test.gain, bias_spread=0.5)  # type: ignore[arg-type]
-    weights = initial_weights(size.units, size.seed, distribution)
-    return weights.J.astype(dtype), weights.b.astype(dtype)
+    parameters = cached_case(under_test, size).parameters
+    return parameters["J"].astype(dtype), parameters["b"].astype(dtype)
 
 
 def _relaxed(under_test: NetworkUnderTest, sizes: Sequence[Size], dtype: str) -> Arrays:
