@@ -36,15 +36,24 @@ def checks(
                 partial(_relaxed, under_test, sizes, dtype),
                 partial(_julia_relaxed, under_test, sizes, dtype),
             )
-            for row, (quantity, names, from_julia) in _ROWS.items():
-                if row == "raster" and under_test.network.kind == "tanh":
-                    continue
-                yield _check(
-                    f"{prefix}/{row}",
-                    f"{under_test.title}: {quantity}",
-                    partial(ours_of, cases, dtype, names),
-                    partial(theirs_of, cases, dtype, from_julia, row != "raster"),
-                )
+            yield from checks_of(prefix, under_test.title, cases, dtype)
+
+
+def checks_of(prefix: str, title: str, cases: Sequence[Case], dtype: str) -> Iterator[Check]:
+    """The rows of some cases of one network: every quantity that they have."""
+    without = {
+        "raster": cases[0].network.kind == "tanh",
+        "spectrum": not cases[0].spectra,
+        "flossing": not cases[0].flossed,
+    }
+    for row, (quantity, names, from_julia) in _ROWS.items():
+        if not without.get(row):
+            yield _check(
+                f"{prefix}/{row}",
+                f"{title}: {quantity}",
+                partial(ours_of, cases, dtype, names),
+                partial(theirs_of, cases, dtype, from_julia, row != "raster"),
+            )
 
 
 cached_case = lru_cache(maxsize=64)(case)
