@@ -84,8 +84,7 @@ def from_legacy(
         raise FieldError("S", p["S"], "the original's target has one channel, so it must be 1")
     chosen = network_from_name(network) if isinstance(network, str) else network
     try:
-        if p["task"] != 0 and p["delay"] < 1:
-            raise FieldError("delay", p["delay"], "an XOR task needs a delay of at least 1")
+        task = task_from_number(p["task"], p["delay"])
         return TrainingConfig(
             network=chosen,
             n_units=p["N"],
@@ -100,7 +99,7 @@ def from_legacy(
                 bias_spread=p["bS"],
                 bias_mean=p["bM"],
             ),
-            task=task_from_number(p["task"], p["delay"]),
+            task=task,
             trials=Trials(p["B"], p["T"], p["I1"]),
             flossing=Flossing(
                 p["nLE"], p["Lwnt"], p["Tp"], p["Ti"], FlossingSchedule(p["Ep"], p["Ei"], p["Ef"], p["Ni"])

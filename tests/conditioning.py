@@ -3,7 +3,7 @@
 Copies of the inputs are moved by up to two roundings of the type. A case ends before the first step in which a state
 comes nearer to the threshold than ten times what that moves it, and has as many exponents as have a direction left
 in every step. In Float64 a number that lies further away than 1e-9 may do so up to ten times its root mean square over
-the copies.
+the copies, and a gradient whose terms cancel up to a few roundings of what its adjoint starts from.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pyflossing import loss, spectrum
 
 COPIES = 16
 FACTOR = 10
+ROUNDINGS = 8
 FEWEST_STEPS = 13  # of a spectrum
 LOST = 100
 """A direction of which fewer than this many roundings are left has collapsed."""
@@ -120,4 +121,16 @@ def by_condition(case, dtype, name, ours, theirs):
     key = name.removesuffix(" (autograd)")
     moves = [np.abs(other[key] - base[key]).max(initial=0.0) for other in found]
     bound = FACTOR * np.sqrt(np.mean(np.square(moves)))
-    return Estimate(ours, np.asarray(bound), f"{FACTOR} x the RMS of {COPIES} copies moved by a rounding").judge(theirs)
+    if "gradient" in key:
+        bound += ROUNDINGS * np.finfo(dtype).eps * _adjoint_start(case, key, base)
+    cause = (
+        f"{FACTOR} x the RMS of {COPIES} copies moved by a rounding, and {ROUNDINGS} roundings of the adjoint's start"
+    )
+    return Estimate(ours, np.asarray(bound), cause).judge(theirs)
+
+
+def _adjoint_start(case, key, base):
+    """Largest derivative of the loss with respect to what it is made of: exponents, or readouts."""
+    if key.startswith("flossing"):
+        return 2 * float(np.abs(base["flossing exponents"] - case.target).max())
+    return 1.0
