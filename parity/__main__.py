@@ -118,6 +118,8 @@ def _record(options: argparse.Namespace) -> int:
         if report.exit_code:
             print(as_text(report))
             raise ValueError("nothing was recorded, because not everything agrees")
+        if report.counts["checks skipped"]:
+            raise ValueError(f"nothing was recorded, because this Julia leaves checks out:\n{report.summary()}")
         recording.save(transcript_file())
     print(f"recorded {report.counts['comparisons']} comparisons in {transcript_file()}")
     return 0

@@ -12,7 +12,7 @@ export generateInputOutput, initial_weights, trial_order,
        dsfmt_words, ziggurat_tables, twister_draws, native_twister_draws, native_twister_kinds,
        xoroshiro_draws, xoroshiro_state,
        surrogate_derivative, surrogate_slope, network_step, network_jacobian, initial_state, initial_frame,
-       trajectory, readout, training_loss, training_gradient, spectrum, flossing_gradient, adam_update,
+       trajectory, readout, training_loss, training_gradient, spectrum, flossing_gradient, adam_update, episode_lengths,
        train_network, trainSRNNflossing, trainRNNflossing
 
 include("src/logarithm.jl")

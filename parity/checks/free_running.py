@@ -144,7 +144,7 @@ def simulate(config: TrainingConfig, moved: int = 0, max_records: int | None = N
             "loss": np.array([e.loss for e in epochs]),
             "accuracy": np.array([e.accuracy for e in epochs]),
             "flossing loss": np.array([f.loss for f in flossing]),
-            "spectra": np.array([f.exponents for f in flossing]).reshape(-1, config.flossing.n_exponents),
+            "spectra": np.array([f.exponents for f in flossing]).reshape(len(flossing), config.flossing.n_exponents),
         }
         rows |= {f"norm {name}": np.array([e.gradient_norms[name] for e in epochs]) for name in initial._fields}
         return Run(

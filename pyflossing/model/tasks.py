@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._support.arguments import require_choice, require_finite, require_integer
+from pyflossing._support.arguments import FieldError, require_choice, require_finite, require_integer
 from pyflossing.julia_random import Xoroshiro128Star
 
 _INT64 = 2**63
@@ -130,6 +130,8 @@ def task_from_number(task: int, delay: int) -> DelayedXOR | DelayedCopy:
     number = require_integer("task", task, -_MAX_LEVELS, _MAX_LEVELS)
     if number == 0:
         return DelayedCopy(delay)
+    if require_integer("delay", delay) < 1:
+        raise FieldError("delay", delay, "an XOR task needs a delay of at least 1")
     return DelayedXOR(delay, levels=abs(number), scoring="early" if number > 0 else "full")
 
 
