@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from pyflossing._support.arguments import FieldError, require_choice, require_float32, require_integer
 from pyflossing.config.schedule import FlossingSchedule
 from pyflossing.config.settings import Adam, Flossing, Seeds, TrainingConfig, Trials
-from pyflossing.model.networks import Network, network_from_name
+from pyflossing.model.networks import Network, network_from_name, require_network
 from pyflossing.model.tasks import DelayedXOR, task_from_number
 from pyflossing.model.weights import WeightDistribution
 
@@ -82,7 +82,7 @@ def from_legacy(
     require_choice("IC", p["IC"], tuple(_COUPLINGS))
     if p["S"] != 1:
         raise FieldError("S", p["S"], "the original's target has one channel, so it must be 1")
-    chosen = network_from_name(network) if isinstance(network, str) else network
+    chosen = network_from_name(network) if isinstance(network, str) else require_network("network", network)
     try:
         if p["task"] != 0 and p["delay"] < 1:
             raise FieldError("delay", p["delay"], "an XOR task needs a delay of at least 1")

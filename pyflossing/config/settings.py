@@ -9,10 +9,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pyflossing._support.arguments import FieldError, Limit, require_choice, require_positive_or_infinite
-from pyflossing.config.schedule import AdaptiveSchedule, FlossingSchedule
-from pyflossing.model.networks import Network, SpikingNetwork
-from pyflossing.model.spectrum import transient_steps
+from pyflossing._support.arguments import (
+    FieldError,
+    Limit,
+    require_choice,
+    require_instance,
+    require_positive_or_infinite,
+)
+from pyflossing._support.files import read_text
+from pyflossing._support.toml import MOST_BYTES
+from pyflossing._support.words import plain
+from pyflossing.config.schedule import AdaptiveSchedule, Episodes, FlossingSchedule
+from pyflossing.model.networks import Network, SpikingNetwork, require_network
+from pyflossing.model.spectrum import COUNTED_STEPS, transient_steps
 from pyflossing.model.tasks import DelayedCopy, DelayedXOR, TaskData
 from pyflossing.model.weights import WeightDistribution
 
@@ -173,6 +182,7 @@ class Flossing:
     def __post_init__(self) -> None:
         _check_fields(self, "flossing.", self.LIMITS)
         _check_clip_norm(self, "flossing.")
+        require_instance("flossing.schedule", self.schedule, (FlossingSchedule, AdaptiveSchedule))
         if self.trial_steps < self.n_steps:
             raise FieldError(
                 "flossing.trial_steps", self.trial_steps, f"it must be at least the spectrum's steps, {self.n_steps}"
@@ -182,6 +192,16 @@ class Flossing:
     def clip_threshold(self) -> float:
         """The norm that is used: the Float64 value of the Float32 next to ``clip_norm``."""
         return float(np.float32(self.clip_norm))
+
+
+_SECTIONS: dict[str, tuple[type, ...]] = {
+    "weights": (WeightDistribution,),
+    "task": (DelayedXOR, DelayedCopy),
+    "trials": (Trials,),
+    "flossing": (Flossing,),
+    "optimiser": (Adam,),
+    "seeds": (Seeds,),
+}
 
 
 @dataclass(frozen=True)
@@ -221,7 +241,10 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _check_fields(self, "", self.LIMITS)
-        require_choice("dtype", self.dtype, ("float32", "float64"))
+        object.__setattr__(self, "dtype", require_choice("dtype", self.dtype, ("float32", "float64")))
+        require_network("network", self.network)
+        for name, kinds in _SECTIONS.items():
+            require_instance(name, getattr(self, name), kinds)
         self._check_scored_steps()
         self._check_exponents()
         self._check_input_seeds()
@@ -241,8 +264,11 @@ class TrainingConfig:
     @property
     def flosses(self) -> bool:
         """Whether any flossing epoch can run."""
-        windows = self.flossing.schedule.possible_flossing_epochs(self.n_epochs)
-        return self.flossing.n_exponents > 0 and any(True for _ in windows)
+        return bool(self.possible_episodes())
+
+    def possible_episodes(self) -> list[Episodes]:
+        """All episodes of flossing that the run can have."""
+        return self.flossing.schedule.possible_episodes(self.n_epochs) if self.flossing.n_exponents else []
 
     def input_seed(self, index: int) -> int:
         """Seed of the trials of training epoch e (index e) or of flossing epoch i before it (index e + i)."""
@@ -271,24 +297,21 @@ class TrainingConfig:
         if k > limit:
             raise FieldError("flossing.n_exponents", k, f"it must be at most {limit}, {reason}")
         if self.flosses and steps <= transient_steps(steps):
-            raise FieldError(
-                "flossing.n_steps",
-                steps,
-                "of n steps the first 10 + ceil(n / 10) do not count, so it must be at least 13",
-            )
+            raise FieldError("flossing.n_steps", steps, COUNTED_STEPS)
 
     def _check_input_seeds(self) -> None:
         """No trial may be drawn from seed 0, or from one outside 64 bits."""
-        windows = [(1, self.n_epochs)] if self.n_epochs else []
-        if self.flossing.n_exponents:
-            windows += self.flossing.schedule.possible_flossing_epochs(self.n_epochs)
         base = self.input_seed(0)
-        for first, last in windows:
-            if base + first <= 0 <= base + last:
+        # a training epoch e draws with the index e, as an episode of one before it would with e - 1
+        for draws in (Episodes(range(self.n_epochs), 1), *self.possible_episodes()):
+            if not draws:
+                continue
+            if draws.draws(-base):
                 zero = f"{self.n_epochs} * {self.seeds.inputs} + {-base}"
                 raise FieldError(
                     "seeds.inputs", self.seeds.inputs, f"the input seed {zero} of one of the run's trials would be 0"
                 )
+            first, last = draws.indices
             if base + first < -_INT64 or base + last >= _INT64:
                 raise FieldError("seeds.inputs", self.seeds.inputs, "the run's input seeds must stay within 64 bits")
 
@@ -351,8 +374,14 @@ class TrainingConfig:
 
     @classmethod
     def load(cls, path: str | Path) -> TrainingConfig:
-        """Read settings from a TOML file; errors as in ``from_toml``."""
+        """Read settings from a TOML file, in UTF-8 or in UTF-16 with a byte-order mark.
+
+        Raises:
+            OSError: there is no such file, or it cannot be read.
+            ValueError: as in ``from_toml``, with the path; or it is no text.
+        """
+        text = read_text(path, MOST_BYTES)
         try:
-            return cls.from_toml(Path(path).read_text(encoding="utf-8"))
+            return cls.from_toml(text)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{plain(str(path))}: {error}") from error

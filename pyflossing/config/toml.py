@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from pyflossing._support.arguments import FieldError
+from pyflossing._support.toml import toml_tables
+from pyflossing._support.words import shortened
 from pyflossing.config.schedule import AdaptiveSchedule, FlossingSchedule
 from pyflossing.config.settings import Adam, Flossing, Seeds, TrainingConfig, Trials
 from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
 from pyflossing.model.surrogates import Surrogate
 from pyflossing.model.tasks import DelayedCopy, DelayedXOR
 from pyflossing.model.weights import WeightDistribution
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 # Sections of one class, and sections whose class is told by their key "kind".
 _SECTIONS: dict[str, type] = {
@@ -72,11 +69,7 @@ def section_to_toml(section: Any, path: str) -> list[str]:
 
 def from_toml(text: str) -> TrainingConfig:
     """See :meth:`TrainingConfig.from_toml`."""
-    try:
-        settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"this is not TOML: {error}") from error
-    return from_dict(settings)
+    return from_dict(toml_tables(text))
 
 
 def _to_dict(section: Any, path: str) -> dict[str, Any]:
@@ -85,7 +78,7 @@ def _to_dict(section: Any, path: str) -> dict[str, Any]:
         if type(section) is cls:
             result["kind"] = kind
     if path in _KINDS and not result:
-        raise ValueError(f"{path} = {section!r} is not allowed: a {type(section).__name__} cannot be written to a file")
+        raise FieldError(path, section, f"a {type(section).__name__} cannot be written to a file")
     for entry in fields(section):
         value = getattr(section, entry.name)
         if value is None:  # left out, which is its default
@@ -96,14 +89,15 @@ def _to_dict(section: Any, path: str) -> dict[str, Any]:
 
 def _from_dict(settings: Any, path: str) -> Any:
     if not isinstance(settings, Mapping):
-        raise ValueError(f"{path} = {settings!r} is not allowed: it must be a table")
+        raise FieldError(path or "settings", settings, "it must be a table")
     given = dict(settings)
     cls = _SECTIONS.get(path) or _class_of_kind(given, path)
     names = [entry.name for entry in fields(cls)]
     for name, value in given.items():
         place = _join(path, name)
         if name not in names:
-            raise ValueError(f"{place} is not a setting; {path or 'the top level'} has {', '.join(names) or 'none'}")
+            there = f"{path or 'the top level'} has {', '.join(names) or 'none'}"
+            raise ValueError(f"{shortened(str(place))} is not a setting; {there}")
         if place in _SECTIONS or place in _KINDS:
             given[name] = _from_dict(value, place)
     try:
@@ -121,7 +115,7 @@ def _class_of_kind(given: dict[str, Any], path: str) -> type:
     kinds = _KINDS[path]
     kind = given.pop("kind", None)
     if not isinstance(kind, str) or kind not in kinds:
-        raise ValueError(f"{path}.kind = {kind!r} is not allowed: it must be one of {', '.join(kinds)}")
+        raise FieldError(f"{path}.kind", kind, f"it must be one of {', '.join(kinds)}")
     return kinds[kind]
 
 

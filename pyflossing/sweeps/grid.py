@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pyflossing._support.arguments import FieldError
+from pyflossing._support.files import read_text
+from pyflossing._support.toml import MOST_BYTES
+from pyflossing._support.words import plain
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.sweeps.overrides import Settings, Value, check_setting, check_value, override
 
@@ -206,10 +209,11 @@ class Sweep:
             OSError: there is no such file, or it cannot be read.
             ValueError: as in ``from_toml``, with the path.
         """
+        text = read_text(path, MOST_BYTES)
         try:
-            return cls.from_toml(Path(path).read_text(encoding="utf-8"))
+            return cls.from_toml(text)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{plain(str(path))}: {error}") from error
 
     def _job(self, condition: Condition | None, rows: tuple[tuple[Value, ...], ...]) -> Job:
         settings: dict[str, Value] = dict(condition.settings) if condition else {}

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from pyflossing._support.arguments import FieldError
+from pyflossing._support.toml import toml_tables
+from pyflossing._support.words import shortened
 from pyflossing.config.toml import from_dict, to_dict, toml_value, write_table
 from pyflossing.sweeps.grid import Axis, Condition, Sweep
 from pyflossing.sweeps.overrides import Value, flatten
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _TABLES = ("base", "conditions", "axes")
 _LINKED = ("settings", "values")
@@ -35,13 +31,10 @@ def to_toml(sweep: Sweep) -> str:
 
 def from_toml(text: str) -> Sweep:
     """See :meth:`Sweep.from_toml`."""
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"this is not TOML: {error}") from error
+    tables = toml_tables(text)
     for name, value in tables.items():
         if name not in _TABLES:
-            raise ValueError(f"{name} is not a table of a sweep; it has {', '.join(_TABLES)}")
+            raise ValueError(f"{shortened(name)} is not a table of a sweep; it has {', '.join(_TABLES)}")
         _require_table(name, value)
     try:
         base = from_dict(tables.get("base", {}))
@@ -72,7 +65,7 @@ def _linked(name: str, table: Mapping[str, Any]) -> Axis:
     place = f"axes.{name}"
     for key in table:
         if key not in _LINKED:
-            raise ValueError(f"{place}.{key} is not a key of an axis; it has {', '.join(_LINKED)}")
+            raise ValueError(f"{place}.{shortened(key)} is not a key of an axis; it has {', '.join(_LINKED)}")
     for key in _LINKED:
         if not isinstance(table.get(key), list):
             raise FieldError(f"{place}.{key}", table.get(key), "it must be a list")

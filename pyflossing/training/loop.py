@@ -17,7 +17,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pyflossing._support.arguments import require_callables, require_choice, require_instance
 from pyflossing._support.errors import NonFiniteError
+from pyflossing._support.memory import require_memory
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.gradients import by_autograd as gradients
 from pyflossing.gradients import flossing_pass, training_pass
@@ -28,6 +30,7 @@ from pyflossing.model.spectrum import initial_frame
 from pyflossing.model.weights import initial_weights
 from pyflossing.training.optimiser import AdamState, Rates, adam_updates, clip
 from pyflossing.training.result import TrainingResult, versions
+from pyflossing.training.sizes import require_training_fits
 
 _SEEDS_AT_ONCE = 256
 
@@ -117,7 +120,12 @@ def initial_parameters(config: TrainingConfig) -> Parameters:
     """Weights and relaxed initial state of a configuration, in its type (SPEC section 4).
 
     Shapes: ws (N, 1), J (N, N), wr (1, N), b (N,), offset (1,), x0 (n_states, B).
+
+    Raises:
+        ValueError: the machine's memory cannot hold them.
     """
+    sizes = {"n_units": config.n_units, "trials.batch_size": config.trials.batch_size}
+    require_memory("the initial state", sizes, lambda units, batch: 12 * units * batch)
     weights = initial_weights(config.n_units, config.seeds.network, config.weights)
     normals = MersenneTwister(config.seeds.initial_state).randn((config.n_units, config.trials.batch_size), np.float32)
     dtype = _dtype(config)
@@ -126,7 +134,12 @@ def initial_parameters(config: TrainingConfig) -> Parameters:
 
 
 def initial_state(config: TrainingConfig) -> TrainingState:
-    """The state before the first epoch."""
+    """The state before the first epoch.
+
+    Raises:
+        ValueError: the machine's memory cannot hold the run.
+    """
+    require_training_fits(config)
     parameters = initial_parameters(config)
     rates = _rates(config)
     return TrainingState(
@@ -193,10 +206,13 @@ def train(config: TrainingConfig, callbacks: Iterable[Callback] = (), *, method:
         losses, accuracies, spectra, parameters, and the configuration itself.
 
     Raises:
+        ValueError: the machine's memory cannot hold the run, naming the setting that weighs most; no configuration.
         NonFiniteError: a number that is not finite, naming epoch, step and quantity.
     """
+    require_instance("config", config, (TrainingConfig,))
+    require_choice("method", method, tuple(_TRAINING_GRADIENT))
     history = History()
-    called: tuple[Callback, ...] = (history, *callbacks)
+    called: tuple[Callback, ...] = (history, *require_callables("callbacks", callbacks))
     started = time.perf_counter()
     with suitable_threads(config.n_units):
         state = initial_state(config)
