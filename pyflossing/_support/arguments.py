@@ -132,7 +132,7 @@ def require_seconds(name: str, value: Any) -> float:
 def require_choice(name: str, value: Any, choices: tuple[_One, ...]) -> _One:
     """One of the listed texts or numbers, in their own type."""
     for choice in choices:
-        if isinstance(value, type(choice)) and not isinstance(value, bool) and value == choice:
+        if isinstance(value, type(choice)) and isinstance(value, bool) == isinstance(choice, bool) and value == choice:
             return choice
     listed = ", ".join(repr(choice) for choice in choices)
     raise FieldError(name, value, f"it must be one of {listed}")

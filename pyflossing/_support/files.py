@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pyflossing._support.arguments import require_path
-from pyflossing._support.errors import DamagedFileError
 from pyflossing._support.words import plain
 
 TEMPORARY = ".pyflossing"
@@ -43,13 +42,13 @@ def opened(path: str | Path) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        DamagedFileError: a ValueError: it is no regular file.
+        ValueError: it is no regular file.
     """
     # without O_NONBLOCK a pipe would be waited for until somebody writes into it
     descriptor = os.open(require_path("path", path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DamagedFileError(f"{plain(str(path))} is not a regular file")
+            raise ValueError(f"{plain(str(path))} is not a regular file")
         yield stream
 
 
@@ -62,14 +61,14 @@ def read_text(path: str | Path, most: int) -> str:
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        DamagedFileError: a ValueError: it is no regular file, too large, or no text.
+        ValueError: it is no regular file, too large, or no text.
     """
     with opened(path) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
-        raise DamagedFileError(f"{plain(str(path))} has more than {most} bytes, which are too many for such a file")
+        raise ValueError(f"{plain(str(path))} has more than {most} bytes, which are too many for such a file")
     try:
         return content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         kinds = "in UTF-8, nor in UTF-16 with a byte-order mark"
-        raise DamagedFileError(f"{plain(str(path))} is no text {kinds}: byte {error.start} does not fit") from None
+        raise ValueError(f"{plain(str(path))} is no text {kinds}: byte {error.start} does not fit") from None

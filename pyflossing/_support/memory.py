@@ -57,7 +57,7 @@ def require_memory(what: str, sizes: Mapping[str, int], needed: Callable[..., in
     total = needed(*sizes.values())
     if total <= machine_bytes():
         return
-    without = {name: needed(*(sizes | {name: min(1, sizes[name])}).values()) for name in sizes}
+    without = {name: needed(*{**sizes, name: min(1, sizes[name])}.values()) for name in sizes}
     name = min(without, key=lambda one: without[one])
     there = f"this machine has {in_words(machine_bytes())}"
     raise FieldError(name, sizes[name], f"{what} would take {in_words(total)} of memory at least, and {there}")

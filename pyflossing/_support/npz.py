@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -133,7 +133,7 @@ class Archive:
         if found not in formats:
             said = f"has the format {shortened(repr(found))}; this version of pyflossing reads {formats[0]!r}"
             raise UnknownFormat(said)
-        return document
+        return dict(document)
 
     def arrays(self, declared: Mapping[str, Array]) -> Arrays:
         """The arrays besides the header and the digest.
@@ -192,11 +192,11 @@ class Archive:
         with self._zip.open(self._members[name]) as stream:
             dtype, shape, fortran, _ = _described(stream)
             array = np.empty(shape, dtype, order="F" if fortran else "C")
-            room = memoryview(array.reshape(-1, order="A").view(np.uint8)) if array.size else memoryview(bytearray())
+            numbers: Any = array.reshape(-1, order="A").view(np.uint8)
             done = 0
-            while done < len(room) and (count := stream.readinto(room[done:])):
+            while done < len(numbers) and (count := cast(zipfile.ZipExtFile, stream).readinto(numbers[done:])):
                 done += count
-            if done < len(room) or stream.read(1):
+            if done < len(numbers) or stream.read(1):
                 raise ValueError(f"{name} is longer or shorter than it says")
         self._read[name] = array
         return array

@@ -112,7 +112,12 @@ def from_legacy(
             intype=p["intype"],
         )
     except FieldError as error:
-        raise FieldError(_LEGACY_NAME.get(error.field, error.field), error.value, error.allowed) from None
+        raise by_legacy_name(error) from None
+
+
+def by_legacy_name(error: FieldError) -> FieldError:
+    """The same refusal, of a legacy parameter by its name in the original."""
+    return FieldError(_LEGACY_NAME.get(error.field, error.field), error.value, error.allowed)
 
 
 def to_legacy(config: TrainingConfig) -> tuple[int | float, ...]:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pyflossing._support.arguments import FieldError
 from pyflossing._support.npz import Arrays, opened_npz, write_npz
-from pyflossing._support.schema import Array, Choice, Items, Named, Number, OrNull, Read, Table
+from pyflossing._support.schema import Array, Choice, Declaration, Items, Named, Number, OrNull, Read, Table
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.config.toml import from_dict, to_dict
 from pyflossing.gradients.by_autograd import FLOSSED
@@ -111,7 +111,7 @@ def _header_of(header: Mapping[str, Any]) -> Table:
     config = header.get("config")
     Read(from_dict).check("the header.config", config)
     epochs = from_dict(config).n_epochs  # type: ignore[arg-type]
-    counters = {
+    counters: dict[str, Declaration] = {
         "epoch": Number(int, 0, epochs),
         "flossing_epoch": Number(int, 0, _MOST),
         "episodes": Number(int, 0, _MOST),

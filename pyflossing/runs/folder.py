@@ -40,6 +40,7 @@ __all__ = [
     "FolderInUse",
     "Stopped",
     "keep",
+    "of_config",
     "resume",
     "train_in",
     "train_or_resume",
@@ -120,9 +121,9 @@ def resume(
         config = TrainingConfig.load(place / CONFIG)
         require_training_fits(config)
         if (place / RESULT).exists():
-            return _of_config(TrainingResult.load(place / RESULT), config, place / RESULT)
+            return of_config(TrainingResult.load(place / RESULT), config, place / RESULT)
         if (place / CHECKPOINT).exists():
-            checkpoint = _of_config(Checkpoint.load(place / CHECKPOINT), config, place / CHECKPOINT)
+            checkpoint = of_config(Checkpoint.load(place / CHECKPOINT), config, place / CHECKPOINT)
         else:
             checkpoint = Checkpoint.of_new_run(config)
         return _go_on(place, checkpoint, called, checkpoint_every, stop)
@@ -231,7 +232,12 @@ def _checked(
     return require_path("folder", folder), require_callables("callbacks", callbacks)
 
 
-def _of_config(found: _Found, config: TrainingConfig, path: Path) -> _Found:
+def of_config(found: _Found, config: TrainingConfig, path: Path) -> _Found:
+    """What a file of a run's folder holds, if it is of the folder's settings.
+
+    Raises:
+        ValueError: it is of others.
+    """
     if found.config != config:
         raise ValueError(f"{plain(str(path))} is of other settings than the {CONFIG} beside it")
     return found

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyflossing.runs.folder import LOG
+from pyflossing.runs.log import share_done
 from pyflossing.sweeps.grid import Job
 from pyflossing.sweeps.results import run_folder
 
 _FIRST_SECONDS = 10.0
 """Until then most of the time goes into starting processes."""
-_TAIL = 16384  # bytes; a line holds up to hundreds of exponents
 
 
 @dataclass(frozen=True)
@@ -75,18 +74,7 @@ class Estimate:
         return (len(self._shares) - sum(self._shares.values())) * seconds / run
 
     def _share(self, job: Job) -> float:
-        """The share of a run's epochs that its log tells of."""
-        if not job.config.n_epochs:
-            return 0.0
-        try:
-            with (run_folder(self._folder, job) / LOG).open("rb") as log:
-                log.seek(0, 2)
-                log.seek(max(0, log.tell() - _TAIL))
-                lines = log.read().splitlines()
-            # the last line may not be whole
-            return float(min(json.loads(lines[-2])["epoch"] / job.config.n_epochs, 1.0))
-        except (OSError, ValueError, LookupError, TypeError):
-            return 0.0
+        return share_done(run_folder(self._folder, job) / LOG, job.config)
 
 
 def _duration(seconds: float) -> str:

@@ -141,11 +141,11 @@ def _loaded(archive: Archive) -> TrainingResult:
     require_episodes(config, arrays["flossing_epochs"], ended=True)
     if header["format"] == FORMAT:
         archive.require_digest()
-    groups = {group: {name: arrays[f"{group}/{name}"] for name in PARAMETERS} for group in _GROUPS}
+    groups: dict[str, Any] = {group: {name: arrays[f"{group}/{name}"] for name in PARAMETERS} for group in _GROUPS}
     return TrainingResult(
         config=config,
         versions=header["versions"],
         elapsed_seconds=float(header["elapsed_seconds"]),
-        **{name: arrays[name] for name in _SERIES},
-        **groups,  # type: ignore[arg-type]
+        **{name: arrays[name] for name in _SERIES},  # type: ignore[arg-type]
+        **groups,
     )
