@@ -1,1 +1,1 @@
-"""What every room uses: checks of arguments, files and folders, signals, errors."""
+"""What every room uses: checks of arguments, files and folders, signals, errors, aligned arrays."""

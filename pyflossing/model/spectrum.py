@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyflossing._support.alignment import aligned
 from pyflossing._support.arguments import FieldError, require_choice, require_integer
 from pyflossing.julia_random import MersenneTwister
 from pyflossing.model.networks import Network
@@ -59,7 +60,7 @@ def initial_frame(n_states: int, n_exponents: int, seed: int, like: Tensor | Non
     generator = MersenneTwister(require_integer("seed", seed, 0, 2**63 - 1))
     normals = generator.randn((rows, columns), np.float32)
     # Householder QR with LAPACK's signs, computed in Float64 and rounded once.
-    q = torch.from_numpy(np.linalg.qr(normals.astype(np.float64)).Q)
+    q = aligned(torch.from_numpy(np.linalg.qr(normals.astype(np.float64)).Q))
     return q.float() if like is None else q.to(like)
 
 
@@ -78,6 +79,7 @@ def logarithms(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor,
         the logarithms; -inf where a direction collapsed.
     """
     rows = []
+    J, x, Q = aligned(J), aligned(x), aligned(Q)
     for n in range(n_steps):
         x_next = network.step(x[:, None], drive[n][:, None], J)[:, 0]
         q_r: Any = torch.linalg.qr(network.jacobian_action(x, x_next, J, Q))

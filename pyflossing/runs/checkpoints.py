@@ -1,14 +1,12 @@
 """The file that a run is resumed from: all that its next epoch depends on, bit for bit.
 
-An npz of arrays and a JSON header, under a SHA-256 of all of it. An array's strides are kept as well, since a matrix
-product of the same numbers in another memory layout may be summed in another order.
+An npz of arrays and a JSON header, under a SHA-256 of all of it. Where an array lay in memory, and in which layout, is
+not kept: the passes bring what they are given into one layout (:mod:`pyflossing._support.alignment`).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyflossing._support.alignment import aligned
 from pyflossing._support.arguments import FieldError
 from pyflossing._support.npz import Arrays, opened_npz, write_npz
 from pyflossing._support.schema import Array, Choice, Declaration, Items, Named, Number, OrNull, Read, Table
@@ -29,7 +28,9 @@ from pyflossing.training.declared import parameter_arrays, require_episodes, ser
 from pyflossing.training.loop import History, TrainingState, initial_state
 from pyflossing.training.optimiser import AdamState
 
-FORMAT = "pyflossing checkpoint 1"
+FORMAT = "pyflossing checkpoint 2"
+_FORMATS = (FORMAT, "pyflossing checkpoint 1")
+"""The first version told the arrays' layouts in memory besides, which no longer matter."""
 _MOST = 2**63 - 1
 _COUNTERS = ("epoch", "flossing_epoch", "episodes", "last_episode", "initial_state_norm")
 _OPTIMISERS = {"training_adam": Parameters._fields, "flossing_adam": FLOSSED}
@@ -61,7 +62,6 @@ class Checkpoint:
 
     def save(self, path: str | Path) -> None:
         """Write the file, atomically and under exactly this name."""
-        tensors = _tensors(self)
         header = {
             "format": FORMAT,
             "config": to_dict(self.config),
@@ -72,10 +72,9 @@ class Checkpoint:
                 for optimiser in _OPTIMISERS
                 for name, adam in getattr(self.state, optimiser).items()
             },
-            "strides": {name: list(tensor.stride()) for name, tensor in tensors.items()},
         }
-        arrays = self.history.series(self.config) | {name: t.detach().cpu().numpy() for name, t in tensors.items()}
-        write_npz(Path(path), header, arrays)
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in _tensors(self).items()}
+        write_npz(Path(path), header, self.history.series(self.config) | arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Checkpoint:
@@ -87,7 +86,7 @@ class Checkpoint:
                 holds what no run of its settings comes to.
         """
         with opened_npz(path, "checkpoint") as archive:
-            header = archive.header(FORMAT)
+            header = archive.header(*_FORMATS)
             _header_of(header).check("the header", header)
             config = from_dict(header["config"])
             arrays = archive.arrays(_declared(config, header["counters"]["epoch"]))
@@ -123,16 +122,16 @@ def _header_of(header: Mapping[str, Any]) -> Table:
         for optimiser, names in _OPTIMISERS.items()
         for name in names
     }
-    return Table(
-        {
-            "format": Choice((FORMAT,)),
-            "config": Read(from_dict),
-            "elapsed_seconds": Number(float, 0),
-            "counters": Table(counters),
-            "powers": Table(powers),
-            "strides": Named(Items(Number(int, 0, _MOST)), most=100),
-        }
-    )
+    declared: dict[str, Declaration] = {
+        "format": Choice(_FORMATS),
+        "config": Read(from_dict),
+        "elapsed_seconds": Number(float, 0),
+        "counters": Table(counters),
+        "powers": Table(powers),
+    }
+    if header["format"] != FORMAT:
+        declared["strides"] = Named(Items(Number(int, 0, _MOST)), most=100)
+    return Table(declared)
 
 
 def _declared(config: TrainingConfig, epochs: int) -> dict[str, Array]:
@@ -173,10 +172,7 @@ def _require_one_run(config: TrainingConfig, counters: Mapping[str, Any], arrays
 
 def _from_arrays(config: TrainingConfig, header: Mapping[str, Any], arrays: Arrays) -> Checkpoint:
     def tensor(name: str) -> Tensor:
-        source = torch.from_numpy(np.ascontiguousarray(arrays[name])).reshape(arrays[name].shape)
-        strides = header["strides"].get(name, [])
-        _require_dense(f"strides.{name}", strides, source)
-        return torch.empty_strided(source.shape, strides, dtype=source.dtype).copy_(source)
+        return aligned(torch.from_numpy(arrays[name]))
 
     def parameters(group: str) -> Parameters:
         return Parameters(*(tensor(f"{group}/{name}") for name in Parameters._fields))
@@ -198,13 +194,3 @@ def _from_arrays(config: TrainingConfig, header: Mapping[str, Any], arrays: Arra
     return Checkpoint(
         config, state, parameters("initial"), History.from_series(arrays), float(header["elapsed_seconds"])
     )
-
-
-def _require_dense(name: str, strides: list[int], of: Tensor) -> None:
-    """Refuse a layout in memory that has gaps, or in which numbers lie on each other."""
-    if len(strides) == of.ndim and all(stride <= max(1, of.numel()) for stride in strides):
-        dimensions = sorted((stride, n) for stride, n in zip(strides, of.shape, strict=True) if n > 1)
-        lengths = itertools.accumulate((n for _, n in dimensions), operator.mul, initial=1)
-        if not of.numel() or all(stride == length for (stride, _), length in zip(dimensions, lengths, strict=False)):
-            return
-    raise FieldError(name, strides, f"it is no layout of an array of shape {tuple(of.shape)}")

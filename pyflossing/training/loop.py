@@ -20,6 +20,7 @@ from torch import Tensor
 from pyflossing._support.arguments import require_callables, require_choice, require_instance
 from pyflossing._support.errors import NonFiniteError
 from pyflossing._support.memory import require_memory
+from pyflossing._support.norms import euclidean_norm
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.gradients import by_autograd as gradients
 from pyflossing.gradients import flossing_pass, training_pass
@@ -330,7 +331,7 @@ def training_updates(
     adam = [state.training_adam for state in states]
     # the original's training gradients are Float64
     wide = [gradient.double() for result in results for gradient in result.gradients]
-    lengths = [float(torch.linalg.vector_norm(gradient)) for gradient in wide]
+    lengths = [euclidean_norm(gradient) for gradient in wide]
     clipped = [clip(gradient, limit, length) for gradient, length in zip(wide, lengths, strict=True)]
     arrays = [x for parameters in before for x in parameters]
     moments = [old[name] for old in adam for name in Parameters._fields]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from pyflossing._support.alignment import aligned
 from pyflossing._support.arguments import require_integer
 from pyflossing._support.memory import require_memory
 from pyflossing.config.settings import TrainingConfig
@@ -52,7 +53,7 @@ def trial_spectra(
     )
     seed = config.input_seed(2) if input_seed is None else input_seed
     data = config.draw_trials(n_trials, n_steps, seed)
-    p = parameters
+    p = parameters._replace(J=aligned(parameters.J))
     with torch.no_grad(), suitable_threads(config.n_units):
         u = drive(p.ws, p.b, torch.from_numpy(data.inputs).to(p.J))
         columns = torch.arange(n_trials) % p.x0.shape[1]
