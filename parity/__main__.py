@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # What is imported takes seconds; Ctrl-C just ends that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import datetime
+import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +24,17 @@ from parity.bridge.errors import JuliaConnectionError
 from parity.bridge.recorded import RecordingConnection
 from parity.checks import all_checks
 from parity.checks.model import Check
-from parity.connect import CHOICES, NoJulia, Session, connect
+from parity.connect import CHOICES, NoJulia, connect
 from parity.obtain import describe, search
-from parity.report import Report, as_text, write
+from parity.report import Report, Table, as_text, write
 from parity.runner import Outcome, run_checks, select
 from parity.sources import reference_folder, sources_hash, transcript_file
 
 _USAGE_ERROR = 2
 _INTERRUPTED = 130
+_FOLDER = "parity-report"
+#: The report of some checks does not replace that of all.
+_FOLDER_OF_SOME = "parity-report/only"
 
 _EPILOG = """\
 examples:
@@ -47,6 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "record":
             return _record(options)
         return _report(options)
+    except BrokenPipeError:
+        # Else Python complains once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("parity: nobody reads the report any more; it was not written", file=sys.stderr)
+        return _USAGE_ERROR
     except (NoJulia, JuliaConnectionError, OSError, ValueError) as error:
         print(f"parity: {error}", file=sys.stderr)
         return _USAGE_ERROR
@@ -74,9 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--julia-path", metavar="PATH", help="this Julia and no other (or set PYFLOSSING_JULIA)")
     parser.add_argument(
         "--report",
-        default="parity-report",
         metavar="DIR",
-        help="folder for report.json and report.md (default: %(default)s)",
+        help=f"folder for report.json and report.md (default: {_FOLDER}, with --only {_FOLDER_OF_SOME})",
     )
     parser.add_argument("--list", action="store_true", help="list the checks and stop")
     return parser
@@ -116,41 +130,68 @@ def _report(options: argparse.Namespace) -> int:
             print(f"{check.name:45} {check.level.value:10} {check.against.value:16} {check.quantity}")
         return 0
     # The folder is made before any work: a wrong one should not cost the user a whole run.
-    Path(options.report).mkdir(parents=True, exist_ok=True)
+    folder = Path(options.report or (_FOLDER_OF_SOME if options.only else _FOLDER))
+    folder.mkdir(parents=True, exist_ok=True)
     if any(check.needs_julia for check in checks):
         session = connect(options.julia, options.julia_path)
         with session.julia as julia:
-            report = Report(_run(checks, julia), _provenance(session), session.notices)
+            report = _shown(checks, julia, _provenance(session.facts), session.notices)
     else:
-        report = Report(_run(checks, None), _provenance(None))
-    written = write(report, options.report)
-    print(as_text(report))
+        facts = {"juliacall": "not used, because none of these checks calls Julia"}
+        report = _shown(checks, None, _provenance(facts), ())
+    written = write(report, folder)
     print("written: " + ", ".join(str(path) for path in written))
     return report.exit_code
 
 
-def _run(checks: list[Check], julia: JuliaConnection | None) -> list[Outcome]:
+def _shown(
+    checks: list[Check], julia: JuliaConnection | None, provenance: dict[str, str], notices: Sequence[str]
+) -> Report:
+    """Run the checks and print each line as soon as it is known."""
+    table = Table(checks)
+    print(table.opening(provenance, notices), flush=True)
+    outcomes = _run(checks, julia, lambda outcome: print(table.row(outcome), flush=True))
+    report = Report(outcomes, provenance, notices)
+    print(table.closing(report))
+    return report
+
+
+def _run(
+    checks: list[Check],
+    julia: JuliaConnection | None,
+    finished: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
     shows = sys.stderr.isatty()
 
-    def progress(place: int, check: Check) -> None:
+    def beside_the_table(text: str) -> None:
         if shows:
-            print(f"\r\x1b[K[{place + 1}/{len(checks)}] {check.name}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
-    outcomes = run_checks(checks, julia, progress=progress)
-    if shows:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    outcomes = []
+    for place, check in enumerate(checks, 1):
+        beside_the_table(f"[{place}/{len(checks)}] {check.name}")
+        outcomes += run_checks([check], julia)
+        beside_the_table("")
+        finished(outcomes[-1])
     return outcomes
 
 
-def _provenance(session: Session | None) -> dict[str, str]:
+def _provenance(facts: Mapping[str, str]) -> dict[str, str]:
     ours = {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "pyflossing": pyflossing.__version__,
         "Python": f"{platform.python_version()}, numpy {np.__version__}, {platform.machine()}",
         "Julia sources": sources_hash(reference_folder())[:16],
     }
-    return ours | (dict(session.facts) if session else {})
+    return ours | dict(facts)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    status = main()
+    if status == _INTERRUPTED:
+        # Taking torch down can last longer than everything else; Julia has been ended, and nothing is half written.
+        sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)

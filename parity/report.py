@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.checks.model import Level
+from parity.checks.model import Check, Level
 from parity.runner import Outcome
 from pyflossing._support.files import write_atomically
 
@@ -92,20 +92,40 @@ def _row(outcome: Outcome) -> tuple[str, str, str, str, str]:
 
 def as_text(report: Report, width: int = 110) -> str:
     """The table for a terminal; long results continue on lines of their own."""
-    rows = [_row(outcome) for outcome in report.outcomes]
-    widths = [max(len(column), *(len(row[i]) for row in rows), 0) for i, column in enumerate(_COLUMNS[:-1])]
-    indent = "    "
-    lines = [_line(_COLUMNS, widths), "-" * min(width, sum(widths) + 2 * len(widths) + 12)]
-    for row in rows:
-        line = _line(row, widths)
-        if len(line) <= width:
-            lines.append(line)
-        else:
-            lines.append(_line((*row[:-1], row[-1].split(":")[0] if ":" in row[-1] else ""), widths))
-            lines += textwrap.wrap(row[-1], width, initial_indent=indent, subsequent_indent=indent)
-    notices = [box(notice, width) for notice in report.notices]
-    facts = [f"{name}: {value}" for name, value in report.provenance.items()]
-    return "\n".join([*notices, *facts, "", *lines, "", report.summary(), *notices])
+    table = Table([outcome.check for outcome in report.outcomes], width)
+    rows = [table.row(outcome) for outcome in report.outcomes]
+    return "\n".join([table.opening(report.provenance, report.notices), *rows, table.closing(report)])
+
+
+class Table:
+    """The parts of the text for a terminal, in the order in which they become known."""
+
+    def __init__(self, checks: Sequence[Check], width: int = 110) -> None:
+        cells = [(check.name, check.level.value, check.against.value) for check in checks]
+        self._width = width
+        self._widths = [max(len(title), *(len(row[i]) for row in cells), 0) for i, title in enumerate(_COLUMNS[:3])]
+        self._widths.append(len(_COLUMNS[3]))
+
+    def opening(self, provenance: Mapping[str, str], notices: Sequence[str]) -> str:
+        """The notices, what was compared, and the titles of the columns."""
+        rule = "-" * min(self._width, sum(self._widths) + 2 * len(self._widths) + 12)
+        facts = [f"{name}: {value}" for name, value in provenance.items()]
+        boxes = [box(notice, self._width) for notice in notices]
+        return "\n".join([*boxes, *facts, "", _line(_COLUMNS, self._widths), rule])
+
+    def row(self, outcome: Outcome) -> str:
+        """One check; a long result continues below."""
+        row = _row(outcome)
+        line = _line(row, self._widths)
+        if len(line) <= self._width:
+            return line
+        short = _line((*row[:-1], row[-1].split(":")[0] if ":" in row[-1] else ""), self._widths)
+        indent = "    "
+        return "\n".join([short, *textwrap.wrap(row[-1], self._width, initial_indent=indent, subsequent_indent=indent)])
+
+    def closing(self, report: Report) -> str:
+        """The counts, and the notices once more."""
+        return "\n".join(["", report.summary(), *(box(notice, self._width) for notice in report.notices)])
 
 
 def box(text: str, width: int = 110) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -69,12 +69,10 @@ def run_checks(
     checks: Sequence[Check],
     julia: JuliaConnection | None,
     no_julia: str = "there is no Julia",
-    progress: Callable[[int, Check], None] = lambda _place, _check: None,
 ) -> list[Outcome]:
     """Run the checks in order; ``no_julia`` is the reason given for those that need a Julia where there is none."""
     outcomes = []
-    for place, check in enumerate(checks):
-        progress(place, check)
+    for check in checks:
         start = time.perf_counter()
         if check.needs_julia and julia is None:
             outcome = Outcome(check, skipped=no_julia)

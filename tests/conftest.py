@@ -1,18 +1,23 @@
-"""Fixtures that several test folders share: one Julia per session, obtained as the report obtains it."""
+"""Fixtures that several test folders share: one Julia per session, and an environment without the user's settings."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from parity.bridge.errors import NotRecorded
 from parity.bridge.executable import ExecutableConnection
+from parity.bridge.juliacall import JuliacallConnection
+from parity.bridge.process import ProcessConnection
+from parity.bridge.recorded import RecordedConnection
 from parity.obtain import JuliaInstallation, describe, search
-from parity.sources import MODULE_NAME, module_file
+from parity.sources import MODULE_NAME, module_file, reference_folder, sources_hash, transcript_file
 
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that; a handler they do not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,20 +32,111 @@ settings.register_profile("quick", max_examples=40, **_COMMON)
 settings.register_profile("thorough", max_examples=2000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
+#: Set to 1 where a missing Julia is a failure; elsewhere the tests that need one are skipped, with a count.
+DEMAND_VARIABLE = "PYFLOSSING_TESTS_NEED_JULIA"
+NO_JULIA = "NO LIVE JULIA"
+NO_JULIACALL = "NO JULIA FOR JULIACALL"
+_USERS = ("PYTHON_JULIACALL_", "PYTHON_JULIAPKG_", "PYFLOSSING_", "JULIA_")
+_AS_STARTED = dict(os.environ)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test sees the user's settings, or a Julia that lies in the machine's temporary folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(_USERS)]:
+            patch.delenv(name)
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+
+
+def _with_users_settings(look: Callable[[], JuliaInstallation | str]) -> JuliaInstallation | str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("TMPDIR")
+        patch.setattr(tempfile, "tempdir", None)
+        for name, value in _AS_STARTED.items():
+            if name.startswith(_USERS) or name == "TMPDIR":
+                patch.setenv(name, value)
+        return look()
+
+
+def _skip_or_fail(why: str) -> None:
+    if _AS_STARTED.get(DEMAND_VARIABLE) == "1":
+        pytest.fail(f"{DEMAND_VARIABLE}=1 demands a live Julia. {why}", pytrace=False)
+    pytest.skip(f"{NO_JULIA}: {why}")
+
 
 @pytest.fixture(scope="session")
-def julia_installation() -> JuliaInstallation:
-    """A Julia that runs as an executable; a machine that cannot get one fails, because nothing would be compared."""
-    attempts = search(want="executable")
-    found = attempts[-1].found
-    assert found is not None, describe(attempts)
-    return found
+def _executable() -> JuliaInstallation | str:
+    def look() -> JuliaInstallation | str:
+        attempts = search(want="executable")
+        return attempts[-1].found or describe(attempts)
+
+    return _with_users_settings(look)
 
 
 @pytest.fixture(scope="session")
-def julia(julia_installation: JuliaInstallation) -> Iterator[ExecutableConnection]:
-    """A live connection to the reference."""
-    installation = julia_installation
-    connection = ExecutableConnection(installation.executable, installation.environment, module_file(), MODULE_NAME)
-    with connection:
+def julia_installation(_executable: JuliaInstallation | str) -> JuliaInstallation:
+    """A Julia that runs as an executable, obtained as the report obtains it."""
+    if isinstance(_executable, str):
+        _skip_or_fail(_executable)
+    assert isinstance(_executable, JuliaInstallation)
+    return _executable
+
+
+@pytest.fixture(scope="session")
+def julia(_executable: JuliaInstallation | str) -> Iterator[ProcessConnection | RecordedConnection]:
+    """A live connection to the reference; without one the transcripts answer, and what they lack skips the test."""
+    if isinstance(_executable, str):
+        if _AS_STARTED.get(DEMAND_VARIABLE) == "1":
+            _skip_or_fail(_executable)
+        yield _Transcripts(transcript_file(), sources_hash(reference_folder()))
+        return
+    with ExecutableConnection(
+        _executable.executable, _executable.environment, module_file(), MODULE_NAME
+    ) as connection:
         yield connection
+
+
+class _Transcripts(RecordedConnection):
+    """What is not recorded skips the test, which then counts as one without a live Julia."""
+
+    def call(self, name, *args, timeout=None):  # type: ignore[no-untyped-def]
+        try:
+            return super().call(name, *args, timeout=timeout)
+        except NotRecorded as error:
+            _skip_or_fail(str(error))
+
+
+@pytest.fixture(scope="session", params=["executable", "juliacall"])
+def open_julia(request: pytest.FixtureRequest) -> Callable[..., ProcessConnection]:
+    """Opens a connection of either kind to the functions of a module in a file."""
+    if request.param == "executable":
+        found = request.getfixturevalue("julia_installation")
+        return lambda file, name: ExecutableConnection(found.executable, found.environment, file, name)
+    if not (_AS_STARTED.get("PYTHON_JULIACALL_EXE") and _AS_STARTED.get("PYTHON_JULIACALL_PROJECT")):
+        pytest.skip(f"{NO_JULIACALL}: PYTHON_JULIACALL_EXE and PYTHON_JULIACALL_PROJECT are not both set")
+
+    def look() -> JuliaInstallation | str:
+        attempts = search(want="juliacall")
+        return attempts[-1].found or describe(attempts)
+
+    installation = _with_users_settings(look)
+    assert isinstance(installation, JuliaInstallation), installation
+    return lambda file, name: JuliacallConnection(installation.executable, installation.project, file, name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One loud line for each kind of Julia that was missing."""
+    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []) if report.longrepr]
+    missing = {
+        NO_JULIA: "needed one and were skipped; what the recorded transcripts answer was run. "
+        "`python -m parity doctor` says how to get one",
+        NO_JULIACALL: "that go through juliacall were skipped; they run where PYTHON_JULIACALL_EXE and "
+        "PYTHON_JULIACALL_PROJECT are set",
+    }
+    for mark, rest in missing.items():
+        number = sum(mark in reason for reason in reasons)
+        if number:
+            terminalreporter.write_line(f"{mark}: {number} tests {rest}.", bold=True, yellow=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from parity.bridge.process import ProcessConnection
+from parity.obtain.environment import for_julia
 from parity.sources import reference_folder
 
 
@@ -24,7 +24,7 @@ class ExecutableConnection(ProcessConnection):
         module_file: Path,
         module_name: str,
         *,
-        start_timeout: float | None = 120.0,
+        start_timeout: float = 120.0,
     ) -> None:
         command = [
             str(executable),
@@ -41,4 +41,4 @@ class ExecutableConnection(ProcessConnection):
 def _environment(additions: Mapping[str, str]) -> dict[str, str]:
     # The reference needs the standard library only; the user's own packages must not change what it does.
     fixed = {"JULIA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JULIA_LOAD_PATH": "@stdlib"}
-    return {**os.environ, **additions, **fixed}
+    return for_julia({**additions, **fixed})

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from parity.bridge.process import ProcessConnection
+from parity.obtain.environment import for_julia, without_libraries
 from parity.sources import reference_folder
 
 _IMPORT_FOLDER = str(Path(__file__).resolve().parents[2])
@@ -28,7 +29,7 @@ class JuliacallConnection(ProcessConnection):
         module_file: Path,
         module_name: str,
         *,
-        start_timeout: float | None = 600.0,
+        start_timeout: float = 600.0,
     ) -> None:
         command = [
             sys.executable,
@@ -42,9 +43,12 @@ class JuliacallConnection(ProcessConnection):
 
 
 def _environment(executable: Path, project: Path) -> dict[str, str]:
-    environment = dict(os.environ)
-    # Libraries for another Julia (Debian's) would be loaded in the place of this one's own.
-    environment.pop("LD_LIBRARY_PATH", None)
+    # The user's other settings of juliacall (an image, a library, options) are not for this worker.
+    environment = {
+        name: value
+        for name, value in for_julia(without_libraries()).items()
+        if not name.startswith("PYTHON_JULIACALL_")
+    }
     inherited = environment.get("PYTHONPATH")
     return environment | {
         "PYTHONPATH": os.pathsep.join([_IMPORT_FOLDER, *([inherited] if inherited else [])]),

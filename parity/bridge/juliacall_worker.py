@@ -5,20 +5,14 @@ Arguments: BRIDGE_FILE MODULE_FILE MODULE_NAME REQUEST_FD RESPONSE_FD.
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
-import signal
 import sys
 from typing import Any
-
-_PR_SET_PDEATHSIG = 1
 
 
 def main(bridge_file: str, module_file: str, module_name: str, request_fd: str, response_fd: str) -> None:
     """Answer requests until the request pipe ends."""
-    if sys.platform == "linux" and os.environ.get("PARITY_BRIDGE_DIE_WITH_PARENT") == "1":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     # Before anything that loads numpy: Julia brings its own versions of shared libraries.
     julia = importlib.import_module("juliacall").Main
     from parity.bridge import wire  # noqa: PLC0415

@@ -15,6 +15,7 @@ message and backtrace.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,8 +37,13 @@ LENGTH = struct.Struct("<Q")
 _COUNT = struct.Struct("<q")
 _SCALAR, _ARRAY, _STRING = range(3)
 _SINGLE, _POSITIONAL, _NAMED = range(3)
+_MOST_DIMENSIONS = 32  # numpy's limit before version 2
 # numpy has several equal dtypes per size (long and longlong), so they are looked up by kind and size.
 _CODES = {(dtype.kind, dtype.itemsize): code for code, dtype in enumerate(DTYPES)}
+
+
+class FormatError(ValueError):
+    """Bytes that are no message in this format; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,11 @@ def encode_request(name: str, args: Sequence[Argument]) -> Chunks:
 
 
 def decode_request(body: bytearray) -> tuple[str, list[Value]]:
-    """The function name and the arguments in the body of a request."""
+    """The function name and the arguments in the body of a request; FormatError if it is none."""
     reader = _Reader(body)
-    return reader.text(), [reader.value() for _ in range(reader.count())]
+    name, values = reader.text(), [reader.value() for _ in range(reader.count())]
+    reader.finish()
+    return name, values
 
 
 def encode_reply(reply: Reply) -> Chunks:
@@ -95,11 +103,21 @@ def encode_reply(reply: Reply) -> Chunks:
 
 
 def decode_reply(body: bytearray) -> Reply:
-    """The answer in the body of a response; its arrays own their memory."""
+    """The answer in the body of a response, whose arrays own their memory; FormatError if it is none."""
     reader = _Reader(body)
     status, form = reader.take(2)
     items = [(reader.text(), reader.value()) for _ in range(reader.count())]
-    return Reply(not status, form, tuple(name for name, _ in items), tuple(value for _, value in items))
+    reader.finish()
+    names, values = tuple(name for name, _ in items), tuple(value for _, value in items)
+    if status not in (0, 1) or form not in (_SINGLE, _POSITIONAL, _NAMED):
+        raise FormatError(f"a response of status {status} and form {form}")
+    if form == _SINGLE and len(values) != 1:
+        raise FormatError(f"{len(values)} values in the place of a single one")
+    if len(set(names)) != len(names) if form == _NAMED else any(names):
+        raise FormatError("names that do not fit the form of the response")
+    if status and not (names == ("message", "backtrace") and all(isinstance(value, str) for value in values)):
+        raise FormatError("an error without its message and backtrace")
+    return Reply(not status, form, names, values)
 
 
 def plain(argument: object, described: str) -> Value:
@@ -159,12 +177,21 @@ class _Reader:
         """The next `size` bytes."""
         start, self._position = self._position, self._position + size
         if not start <= self._position <= len(self._body):
-            raise ValueError(f"a message of {len(self._body)} bytes ends in the middle of a value")
+            raise FormatError(f"a message of {len(self._body)} bytes that ends in the middle of a value")
         return self._body[start : self._position]
 
+    def finish(self) -> None:
+        """Nothing may be left."""
+        if self._position != len(self._body):
+            raise FormatError(
+                f"a message of {len(self._body)} bytes with more than its {self._position} bytes of values"
+            )
+
     def count(self) -> int:
-        """An Int64."""
+        """An Int64 that is not negative."""
         number: int = _COUNT.unpack(self.take(_COUNT.size))[0]
+        if number < 0:
+            raise FormatError(f"a count of {number}")
         return number
 
     def text(self) -> str:
@@ -174,10 +201,19 @@ class _Reader:
     def value(self) -> Value:
         """A value that shares no memory with the message."""
         kind, code, dimensions = self.take(3)
+        if kind not in (_SCALAR, _ARRAY, _STRING) or code >= len(DTYPES) or dimensions > _MOST_DIMENSIONS:
+            raise FormatError(f"a value of kind {kind}, dtype {code} and {dimensions} dimensions")
         shape = tuple(self.count() for _ in range(dimensions))
+        if (kind == _SCALAR) != (dimensions == 0) or (kind == _STRING and (code, dimensions) != (_CODES["u", 1], 1)):
+            raise FormatError(f"a value of kind {kind}, dtype {code} and {dimensions} dimensions")
         if kind == _STRING:
             return str(self.take(shape[0]), "utf-8", "replace")
         dtype = DTYPES[code]
-        raw = np.frombuffer(self.take(int(np.prod(shape, dtype=np.int64)) * dtype.itemsize), dtype)
-        shaped = raw.reshape(shape, order="F")
+        raw = np.frombuffer(self.take(math.prod(shape) * dtype.itemsize), dtype)
+        if dtype.kind == "b" and raw.view(np.uint8).max(initial=0) > 1:
+            raise FormatError("a Bool that is neither 0 nor 1")
+        try:
+            shaped = raw.reshape(shape, order="F")
+        except ValueError as error:  # an empty array with a dimension beyond what numpy can count
+            raise FormatError(f"an array of shape {shape}") from error
         return shaped.copy(order="F") if kind == _ARRAY else _scalar(shaped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class Archive:
         return processes.run(
             [*command, *words],
             timeout=timeout,
-            environment={"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
+            environment={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
             folder=folder,
             keep_open=self.keep_open,
         )

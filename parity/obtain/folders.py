@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from parity.obtain.model import Say, expanded
+from parity.obtain.trust import weakness
 
 CACHE_VARIABLE = "PYFLOSSING_CACHE"
 
@@ -38,37 +38,45 @@ def fallback_folder() -> Path:
     return Path(tempfile.gettempdir(), f"pyflossing-{os.getuid()}")
 
 
-def is_private(folder: Path) -> bool:
-    """Tell whether a folder is a real one, of this user, that nobody else can write to."""
-    try:
-        seen = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid() and not seen.st_mode & 0o022
+def is_named() -> bool:
+    """Tell whether the user has named the cache folder; then no other one is looked at or used."""
+    return bool(os.environ.get(CACHE_VARIABLE))
 
 
 def writable_folder(say: Say) -> Path:
-    """Create the preferred cache folder, or the fallback when it cannot be written."""
+    """Create the preferred cache folder, or the fallback when it cannot be written or others can write to it."""
     preferred = preferred_folder()
     if preferred is None:
         reason = "There is no home folder for a cache"
     else:
-        try:
-            preferred.mkdir(parents=True, exist_ok=True)
-            # Trying is the only sure test: for root, permission bits say nothing.
-            with tempfile.TemporaryFile(dir=preferred):
-                return preferred
-        except OSError as error:
-            reason = f"The cache folder {preferred} cannot be written ({error.strerror})"
+        reason = _unusable(preferred)
+        if not reason:
+            return preferred
+    if is_named():
+        raise FolderError(f"{reason}, and {CACHE_VARIABLE} names it, so that no other is used")
     fallback = fallback_folder()
-    try:
-        fallback.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise FolderError(f"{reason}, and neither can {fallback} ({error.strerror})") from error
-    if not is_private(fallback):
-        raise FolderError(f"{reason}, and {fallback} belongs to, or is open to, somebody else")
+    problem = _unusable(fallback)
+    if problem:
+        raise FolderError(f"{reason}. {problem}")
     say(f"{reason}; using {fallback} instead.")
     return fallback
+
+
+def _unusable(folder: Path) -> str:
+    """Make a folder; tell what is wrong with it, or ""."""
+    try:
+        for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+            # Whatever the umask allows, others must not be able to plant a Julia.
+            missing.mkdir(mode=0o755, exist_ok=True)
+        # Trying is the only sure test: for root, permission bits say nothing.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return f"The cache folder {folder} cannot be written ({error.strerror})"
+    found = weakness(folder)
+    return (
+        f"The cache folder {folder} cannot be used, because somebody else could plant files: {found}" if found else ""
+    )
 
 
 def require_space(folder: Path, needed: int) -> None:
@@ -86,7 +94,12 @@ def locked(path: Path, say: Say) -> Iterator[int]:
     A child that inherits the descriptor holds the lock as long as it lives, so that after a
     ``kill -9`` nobody works on the files that an orphan still writes.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise FolderError(
+            f"The lock file {path} cannot be opened, and links are not followed ({error.strerror})"
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

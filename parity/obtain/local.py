@@ -22,10 +22,10 @@ def explicit_path(wish: Path, named_by: str, *, timeout: float) -> Attempt:
     if path.is_dir():
         path = path / "bin" / "julia"
         if not path.exists():
-            return Attempt(EXPLICIT, None, f"{named_by} names a folder without bin/julia: {wish}", remedy)
+            return Attempt(EXPLICIT, None, f"{named_by} names a folder without bin/julia: {wish}", remedy, named=True)
     elif not path.exists():
-        return Attempt(EXPLICIT, None, f"{named_by} names something that does not exist: {wish}", remedy)
-    return _judge(path, EXPLICIT, remedy, timeout)
+        return Attempt(EXPLICIT, None, f"{named_by} names something that does not exist: {wish}", remedy, named=True)
+    return _judge(path, EXPLICIT, remedy, timeout, named=True)
 
 
 def on_path(*, timeout: float) -> Attempt:
@@ -37,9 +37,9 @@ def on_path(*, timeout: float) -> Attempt:
     return _judge(Path(name).absolute(), ON_PATH, remedy, timeout)
 
 
-def _judge(executable: Path, origin: str, remedy: str, timeout: float) -> Attempt:
+def _judge(executable: Path, origin: str, remedy: str, timeout: float, *, named: bool = False) -> Attempt:
     seen = probe(executable, timeout=timeout)
     if seen.version is None or seen.problem:
-        return Attempt(origin, None, seen.problem, remedy)
+        return Attempt(origin, None, seen.problem, remedy, named)
     found = JuliaInstallation(executable, {}, seen.version, origin)
-    return Attempt(origin, found, f"Julia {dotted(seen.version)} at {executable}", "")
+    return Attempt(origin, found, f"Julia {dotted(seen.version)} at {executable}", "", named)

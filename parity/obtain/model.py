@@ -35,12 +35,16 @@ class JuliaInstallation:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One place that was looked at: what was seen and, when nothing was found, what to do."""
+    """One place that was looked at: what was seen and, when nothing was found, what to do.
+
+    ``named`` says that the user has asked for this Julia by name; it is never replaced by another one.
+    """
 
     origin: str
     found: JuliaInstallation | None
     detail: str
     remedy: str
+    named: bool = False
 
 
 def to_stderr(line: str) -> None:

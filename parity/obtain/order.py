@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -27,34 +28,51 @@ def search(
     """Look for Julia and tell, for each place, what was seen there.
 
     The places are: the explicit path (the argument, else the environment variable
-    PYFLOSSING_JULIA), juliacall, PATH, and Debian's archive. ``want`` leaves out those that do not
-    suit the connection. An explicit path that does not serve ends the search: what somebody asked
-    for by name is never silently replaced. With ``stop_at_first`` the search ends at the first
-    Julia found. Nothing is downloaded unless ``download`` is true.
+    PYFLOSSING_JULIA), juliacall, PATH, and Debian's archive; where only an executable is wanted, juliacall's
+    Julia, which is one, comes last, and for juliacall the other places are left out.
+    A Julia that was named (an explicit path, the settings of juliacall) and does not serve ends the search:
+    what somebody asked for by name is never silently replaced. With ``stop_at_first`` the search ends at
+    the first Julia found. Nothing is downloaded unless ``download`` is true.
     """
     wish, named_by = _wish(explicit)
     if wish is not None and want == "juliacall":
         detail = f"{named_by} names an executable alone, and juliacall also needs a Julia project"
         remedy = f"leave out {named_by} and {pythoncall.SET_BOTH}"
-        return [Attempt(local.EXPLICIT, None, detail, remedy)]
+        return [Attempt(local.EXPLICIT, None, detail, remedy, named=True)]
 
     attempts: list[Attempt] = []
     if wish is not None:
         attempts.append(local.explicit_path(wish, named_by, timeout=probe_timeout))
         if stop_at_first or attempts[0].found is None:
             return attempts
-    places: list[Callable[[], Attempt]] = []
-    if want != "executable":
-        ask = pythoncall.through_juliacall
-        places.append(partial(ask, download=download, say=say, timeout=juliapkg_timeout, probe_timeout=probe_timeout))
-    if want != "juliacall":
-        places.append(partial(local.on_path, timeout=probe_timeout))
-        places.append(partial(debian.obtain, download=download, say=say, timeout=probe_timeout))
-    for place in places:
+    juliacall = partial(
+        pythoncall.through_juliacall,
+        download=download,
+        say=say,
+        timeout=juliapkg_timeout,
+        probe_timeout=probe_timeout,
+    )
+    others = [
+        partial(local.on_path, timeout=probe_timeout),
+        partial(debian.obtain, download=download, say=say, timeout=probe_timeout),
+    ]
+    places: dict[Want, list[Callable[[], Attempt]]] = {
+        "any": [juliacall, *others],
+        "juliacall": [juliacall],
+        "executable": [*others, partial(_as_executable, juliacall)],
+    }
+    for place in places[want]:
         attempts.append(place())
-        if stop_at_first and attempts[-1].found is not None:
+        unserved_wish = attempts[-1].named and attempts[-1].found is None
+        if unserved_wish or (stop_at_first and attempts[-1].found is not None):
             break
     return attempts
+
+
+def _as_executable(look: Callable[[], Attempt]) -> Attempt:
+    """A Julia for juliacall is an executable as well, and where one is wanted, nothing of juliacall's was named."""
+    attempt = look()
+    return replace(attempt, found=attempt.found and replace(attempt.found, project=None), named=False)
 
 
 def _wish(explicit: str | os.PathLike[str] | None) -> tuple[Path | None, str]:

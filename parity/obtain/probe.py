@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parity.obtain import processes
+from parity.obtain.environment import for_julia
 from parity.obtain.model import OLDEST, Version, dotted
 
 # A Julia with the wrong libunwind starts and prints, but crashes at the first thrown exception.
@@ -39,10 +40,13 @@ def probe(
     oldest: Version = OLDEST,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> Probe:
-    """Run a small script that throws and catches an exception, and check the version."""
+    """Run a small script that throws and catches an exception, and check the version.
+
+    ``environment`` is added to what a Julia sees of the current one.
+    """
     command = [str(executable), "--startup-file=no", "--history-file=no", "-e", _SCRIPT]
     try:
-        outcome = processes.run(command, timeout=timeout, environment=environment)
+        outcome = processes.run_guarded(command, timeout=timeout, environment=for_julia(environment))
     except OSError as error:
         return Probe(None, f"{executable} cannot be started: {error.strerror or error}")
     if outcome.status != 0:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from parity.guard import CANNOT_START, guarded
+
 #: How long the output of a killed process group may take to arrive.
 _GRACE = 5.0
 _HEAD, _TAIL = 3, 5
@@ -61,17 +63,41 @@ def run(
 ) -> Outcome:
     """Run a command in a process group of its own and end the group at a time-out or interrupt.
 
-    ``environment`` is added to the current one. ``keep_open`` lists file descriptors that the
+    ``environment`` takes the place of the current one. ``keep_open`` lists file descriptors that the
     command inherits. An OSError says that the command could not be started.
     """
+    return _run([os.fspath(word) for word in command], timeout, environment, folder, tuple(keep_open))
+
+
+def run_guarded(command: Sequence[str], *, timeout: float, environment: Mapping[str, str]) -> Outcome:
+    """The same under a guard: the command and its descendants also end when this process is killed."""
+    theirs, ours = os.pipe()
+    try:
+        words, inner = guarded(command, environment, theirs)
+        outcome = _run(words, timeout, inner, None, (theirs,))
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    if outcome.status is not None and outcome.errors.startswith(CANNOT_START):
+        raise OSError(outcome.errors.strip().rpartition(": ")[2])
+    return outcome
+
+
+def _run(
+    command: Sequence[str],
+    timeout: float,
+    environment: Mapping[str, str] | None,
+    folder: Path | None,
+    keep_open: tuple[int, ...],
+) -> Outcome:
     process = subprocess.Popen(
-        list(command),
+        command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, **(environment or {})},
+        env=environment,
         cwd=folder,
-        pass_fds=tuple(keep_open),
+        pass_fds=keep_open,
         start_new_session=True,
         text=True,
         encoding="utf-8",

@@ -7,9 +7,18 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from parity.obtain import processes
+from parity.obtain.environment import for_julia, without_libraries
+from parity.obtain.julia_project import (
+    OLDEST_JULIACALL,
+    how_to_make,
+    installed_juliacall,
+    project_problem,
+    reads_settings,
+)
 from parity.obtain.model import OLDEST_FOR_JULIACALL, Attempt, JuliaInstallation, Say, dotted
 from parity.obtain.probe import probe
 
@@ -17,6 +26,8 @@ SETTINGS = "juliacall settings"
 JULIAPKG = "juliapkg"
 EXECUTABLE_VARIABLE = "PYTHON_JULIACALL_EXE"
 PROJECT_VARIABLE = "PYTHON_JULIACALL_PROJECT"
+#: Whoever sets one of these has named the Julia for juliacall.
+NAMING = (EXECUTABLE_VARIABLE, PROJECT_VARIABLE, "PYTHON_JULIAPKG_EXE", "PYTHON_JULIAPKG_PROJECT")
 DEFAULT_TIMEOUT = 300.0
 
 SET_BOTH = (
@@ -38,6 +49,16 @@ _MARK = "pyflossing-juliapkg "
 
 def through_juliacall(*, download: bool, say: Say, timeout: float, probe_timeout: float) -> Attempt:
     """Look for a Julia together with a project that holds PythonCall."""
+    attempt = _through_juliacall(download, say, timeout, probe_timeout)
+    named_by = [name for name in NAMING if os.environ.get(name)]
+    if attempt.found is not None or not named_by:
+        return replace(attempt, named=bool(named_by))
+    whole = " and ".join(named_by)
+    remedy = f"{attempt.remedy}; or unset {whole}; or leave juliacall out with `--julia executable`"
+    return replace(attempt, remedy=remedy, named=True)
+
+
+def _through_juliacall(download: bool, say: Say, timeout: float, probe_timeout: float) -> Attempt:
     # Importing juliacall would start Julia in this very process.
     if importlib.util.find_spec("juliacall") is None:
         return Attempt(JULIAPKG, None, "juliacall is not installed", "install the Python package juliacall")
@@ -48,6 +69,9 @@ def through_juliacall(*, download: bool, say: Say, timeout: float, probe_timeout
 
 
 def _from_settings(executable: str | None, project: str | None, timeout: float) -> Attempt:
+    if not reads_settings():
+        detail = f"juliacall {installed_juliacall()} does not read {EXECUTABLE_VARIABLE} and {PROJECT_VARIABLE}"
+        return Attempt(SETTINGS, None, detail, f"install juliacall {'.'.join(map(str, OLDEST_JULIACALL))} or later")
     if not executable or not project:
         alone = EXECUTABLE_VARIABLE if executable else PROJECT_VARIABLE
         return Attempt(SETTINGS, None, f"{alone} is set alone, which juliacall refuses", SET_BOTH)
@@ -58,8 +82,8 @@ def _from_settings(executable: str | None, project: str | None, timeout: float) 
         return Attempt(SETTINGS, None, detail, SET_BOTH)
     if not Path(project).exists():
         detail = f"{PROJECT_VARIABLE} names something that does not exist: {project}"
-        return Attempt(SETTINGS, None, detail, SET_BOTH)
-    return _judge(Path(resolved), Path(project), SETTINGS, SET_BOTH, timeout)
+        return Attempt(SETTINGS, None, detail, f"make the project: {how_to_make(executable, project)}")
+    return _judge(Path(resolved), Path(project), SETTINGS, timeout)
 
 
 def _from_juliapkg(download: bool, say: Say, timeout: float, probe_timeout: float) -> Attempt:
@@ -68,7 +92,7 @@ def _from_juliapkg(download: bool, say: Say, timeout: float, probe_timeout: floa
         say("Asking juliapkg for a Julia (the first time, it may download one) ...")
     command = [sys.executable, "-c", _QUESTION, "fetch" if download else "look"]
     try:
-        outcome = processes.run(command, timeout=timeout)
+        outcome = processes.run_guarded(command, timeout=timeout, environment=for_julia(without_libraries()))
     except OSError as error:
         return Attempt(JULIAPKG, None, f"Python cannot be started to ask juliapkg: {error}", remedy)
     if outcome.status != 0:
@@ -77,15 +101,21 @@ def _from_juliapkg(download: bool, say: Say, timeout: float, probe_timeout: floa
     answer = json.loads(marked[-1].removeprefix(_MARK)) if marked else None
     if answer is None:
         detail = "juliapkg has no Julia ready, and this look-up downloads nothing"
-        return Attempt(JULIAPKG, None, detail, f"let `python -m parity` fetch it, or {SET_BOTH}")
+        fetch = "let `python -m parity` have juliapkg fetch one, if juliapkg can reach the network"
+        return Attempt(JULIAPKG, None, detail, f"{fetch}, or {SET_BOTH}")
     executable, project = answer
-    return _judge(Path(executable), Path(project), JULIAPKG, SET_BOTH, probe_timeout)
+    return _judge(Path(executable), Path(project), JULIAPKG, probe_timeout)
 
 
-def _judge(executable: Path, project: Path, origin: str, remedy: str, timeout: float) -> Attempt:
+def _judge(executable: Path, project: Path, origin: str, timeout: float) -> Attempt:
     executable, project = executable.absolute(), project.absolute()
-    seen = probe(executable, oldest=OLDEST_FOR_JULIACALL, timeout=timeout)
+    # In the environment of the worker, which must not find another Julia's libraries.
+    environment = without_libraries()
+    seen = probe(executable, environment=environment, oldest=OLDEST_FOR_JULIACALL, timeout=timeout)
     if seen.version is None or seen.problem:
-        return Attempt(origin, None, seen.problem, remedy)
-    found = JuliaInstallation(executable, {}, seen.version, origin, project)
+        return Attempt(origin, None, seen.problem, SET_BOTH)
+    problem = project_problem(project)
+    if problem:
+        return Attempt(origin, None, problem, f"make a project for it: {how_to_make(executable)}")
+    found = JuliaInstallation(executable, environment, seen.version, origin, project)
     return Attempt(origin, found, f"Julia {dotted(seen.version)} at {executable}, project {project}", "")

@@ -19,6 +19,8 @@ TEMPORARY = ".pyflossing"
 """The end of temporary files' names, by which they are known as ours."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
+from pyflossing._support.umask import new_file_mode
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write to a temporary file in the same folder, flush it to disk, then rename it over ``path``."""
@@ -28,7 +30,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
+        Path(name).chmod(new_file_mode())
         Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -31,7 +31,7 @@ def alone_in(place: Path, names: Iterable[str]) -> Iterator[None]:
         OSError: the folder cannot be written.
     """
     with writing(place / LOCK):
-        descriptor = os.open(place / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(place / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The raw dSFMT-19937 stream: seeding and 64-bit words, the layer under Julia's ``MersenneTwister``.
+"""The raw dSFMT-19937 stream: seeding and 64-bit words, the layer under Julia 1.5's ``MersenneTwister``.
 
 Algorithm: M. Saito and M. Matsumoto, "A PRNG specialized in double precision floating point numbers using
 an affine transition" (MCQMC 2008), with the constants of its period 2^19937 - 1. Every word is the bit

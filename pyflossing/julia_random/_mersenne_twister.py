@@ -1,9 +1,9 @@
-"""Julia's ``MersenneTwister`` (Julia <= 1.5, the stream of the recorded runs), bit for bit.
+"""The ``MersenneTwister`` of Julia 1.5 (the stream of the recorded runs), bit for bit.
 
 Julia serves draws from two caches that are filled from one dSFMT stream: 1002 floats (which also feed
 ``randn``, ``shuffle`` and ``randperm``) and 501 integers of 128 bits. Long arrays by-pass the caches but for
 their last two elements. All of that decides which word goes where when calls are interleaved, so it is
-copied here call by call, after the documented behaviour of Julia's standard library ``Random``.
+copied here call by call, after the documented behaviour of Julia 1.5's standard library ``Random``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class MersenneTwister:
     two consume the stream differently, as in Julia.
 
     Args:
-        seed: any integer >= 0, as for Julia's ``Random.seed!``.
+        seed: any integer >= 0, as for ``Random.seed!`` of Julia 1.5.
 
     Raises:
         ValueError: negative or non-integer seed, unknown dtype, negative dimension.
@@ -120,7 +120,7 @@ class MersenneTwister:
         return values.astype(kind).reshape(dimensions, order="F")
 
     def bitrand(self, shape: int | tuple[int, ...]) -> npt.NDArray[np.bool_]:
-        """Random booleans, as Julia's ``bitrand``."""
+        """Random booleans, as ``bitrand`` of Julia 1.5."""
         dimensions = require_shape("shape", shape)
         require_array_memory("shape", shape, dimensions, bytes_each=1)
         n_bits = math.prod(dimensions)
@@ -145,7 +145,7 @@ class MersenneTwister:
         return np.array(permutation, dtype=np.int64)
 
     def shuffle(self, x: Sequence[Any] | npt.NDArray[Any] | range) -> npt.NDArray[Any]:
-        """A shuffled copy of a one-dimensional sequence; ``shuffle(range(1, 17))`` is Julia's ``shuffle(1:16)``."""
+        """A shuffled copy of a one-dimensional sequence: ``shuffle(range(1, 17))`` is Julia 1.5's ``shuffle(1:16)``."""
         if isinstance(x, range):
             require_array_memory("x", x, (max(0, (x.stop - x.start) // x.step),), _OF_PYTHON)
             return np.array(self._shuffled(list(x)), dtype=np.int64)

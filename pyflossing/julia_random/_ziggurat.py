@@ -1,4 +1,4 @@
-"""Normal variates from 52 random bits: the ziggurat of Julia's ``randn``.
+"""Normal variates from 52 random bits: the ziggurat of ``randn`` in Julia 1.5.
 
 G. Marsaglia and W. W. Tsang, "The ziggurat method for generating random variables", J. Stat. Softw. 5 (2000),
 with 256 strips and the tables of randmtzig, computed here in 50-digit arithmetic.

@@ -49,7 +49,7 @@ def initial_frame(n_states: int, n_exponents: int, seed: int, like: Tensor | Non
     Args:
         n_states: size of the network's state.
         n_exponents: number of directions, 0 to n_states.
-        seed: of Julia's MersenneTwister, 0 to 2^63 - 1.
+        seed: of Julia 1.5's MersenneTwister, 0 to 2^63 - 1.
         like: a tensor with the type and device of the result; Float32 on the CPU by default.
 
     Raises:

@@ -65,7 +65,7 @@ def check_jacobian(
         jacobian_action: the derivative written by hand, to be checked.
         smooth: whether finite differences are taken.
         k: number of directions; min(n, 8) by default.
-        seed: of the directions, in Julia's stream.
+        seed: of the directions, in Julia 1.5's stream.
         tolerance: if given, larger differences are an error.
 
     Raises:

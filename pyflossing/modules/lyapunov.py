@@ -59,7 +59,7 @@ def lyapunov_spectrum(
         time_step: time per step, if exponents are wanted in 1/time.
         dtype: in which to compute, Float32 or Float64; state, inputs and a module's parameters are converted. The
             state's own by default.
-        frame: the orthonormal directions to start with: a seed of Julia's stream, a ``torch.Generator``, or the
+        frame: the orthonormal directions to start with: a seed of Julia 1.5's stream, a ``torch.Generator``, or the
             directions themselves, (n, k) or (B, n, k).
         batched: whether tensors of the state have a leading dimension of examples; without it results lack B.
         method: how directions are pushed: "double_backward" (works for an ``autograd.Function`` with a backward only),

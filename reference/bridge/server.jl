@@ -3,13 +3,7 @@
 # Serves the functions of a module over two inherited pipes (file descriptors), until the request pipe ends. Standard
 # output stays free for whatever the module prints.
 
-const PR_SET_PDEATHSIG, SIGKILL, F_SETFD, FD_CLOEXEC = 1, 9, 2, 1
-
-# A long computation would not notice that nobody waits for it any more. The parent asks for this only when the thread
-# that starts us lives as long as the parent does: Linux sends the signal when that thread ends.
-if Sys.islinux() && get(ENV, "PARITY_BRIDGE_DIE_WITH_PARENT", "0") == "1"
-    ccall(:prctl, Cint, (Cint, Culong, Culong, Culong, Culong), PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-end
+const F_SETFD, FD_CLOEXEC = 2, 1
 
 function inherited(argument)
     fd = parse(Cint, argument)

@@ -125,6 +125,6 @@ trial_order (E, B); norm_* (E), the gradients' norms before clipping; initial_* 
 """
 function train_network(kind, surrogate, constants, eltype_name, values...)
     types = Dict("Float32" => Float32, "Float64" => Float64)
-    haskey(types, eltype_name) || refuse("eltype_name", repr(eltype_name), "\"Float32\" or \"Float64\"")
+    haskey(types, eltype_name) || refuse("eltype_name", eltype_name, "\"Float32\" or \"Float64\"")
     return run_training(kind, surrogate, constants, types[eltype_name], values)
 end

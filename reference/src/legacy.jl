@@ -8,7 +8,15 @@ function progress_lines(E)
         epoch == 1 || epoch % every == 0 || epoch == E || return
         flossed = exponents === nothing ? "" : "  first exponent $(rounded(exponents[1], 4))"
         println("epoch $epoch/$E  loss $(rounded(loss, 4))  accuracy $(rounded(accuracy, 3))", flossed)
+        flush(stdout)
     end
+end
+
+"A network as the keyword `network` names it: its kind, surrogate and constants."
+function network_choice(network)
+    network isa AbstractString && network in NETWORK_KINDS && return (network, default_constants(network)...)
+    network isa Tuple{AbstractString,Any,Any} && network[1] in NETWORK_KINDS && return network
+    return refuse("network", network, "one of $(join(NETWORK_KINDS, ", ")), or a tuple (kind, surrogate, constants)")
 end
 
 """
@@ -35,7 +43,7 @@ function trainSRNNflossing(
     wsS, wsM, wrS, wrM, bS, bM, nLE, task, intype, Lwnt;
     network = "spiking", eltype = Float32, progress = true, use_zygote = false,
 )
-    kind, surrogate, constants = network isa AbstractString ? (network, default_constants(network)...) : network
+    kind, surrogate, constants = network_choice(network)
     eltype in (Float32, Float64) || refuse("eltype", eltype, "Float32 or Float64")
     values = (
         N, E, Ef, Ei, Ep, Ni, B, S, T, Tp, Ti, sIC, sIn, sNet, sONS, lr, b1, b2, IC, g, gbar, I1, delay,
@@ -47,3 +55,23 @@ end
 
 "Train a tanh network with gradient flossing, as the authors' published function; see `trainSRNNflossing`."
 trainRNNflossing(values...; options...) = trainSRNNflossing(values...; network = "tanh", options...)
+
+# The names that only a result of `train_network` has. At a prompt it is told in a few lines instead of thousands of
+# numbers; its fields are there as ever.
+const RESULT_NAMES = (
+    :loss, :accuracy, :spectra, :flossing_loss, :flossing_epochs, :trial_order,
+    map(name -> Symbol("norm_", name), ALL_NAMES)..., map(name -> Symbol("initial_", name), ALL_NAMES)...,
+    map(name -> Symbol("final_", name), ALL_NAMES)...,
+)
+
+function Base.show(io::IO, ::MIME"text/plain", result::NamedTuple{RESULT_NAMES})
+    rounded(x) = round(x; sigdigits = 4)
+    change(values) = "$(rounded(first(values))) -> $(rounded(last(values)))"
+    E, (F, k) = length(result.loss), size(result.spectra)
+    print(io, "training of ", length(result.final_b), " units: ", E, " epochs")
+    E > 0 && print(io, ", loss ", change(result.loss), ", accuracy ", change(result.accuracy))
+    print(io, "\n", F, " flossing epochs of ", k, " exponents")
+    F > 0 && k > 0 && print(io, ", the first ", change(result.spectra[:, 1]), " per step")
+    print(io, "\nfields: loss, accuracy, spectra, flossing_loss, flossing_epochs, trial_order, and of ",
+        join(ALL_NAMES, ", "), ": norm_*, initial_*, final_*")
+end

@@ -10,7 +10,10 @@ const LEAST = (
 )
 const REAL_NUMBERS = (:lr, :b1, :b2, :g, :gbar, :I1, :wsS, :wsM, :wrS, :wrM, :bS, :bM, :Lwnt)
 
-refuse(name, value, allowed) = throw(ArgumentError("$name = $value is not allowed: it must be $allowed"))
+shown(value) = value
+shown(value::AbstractString) = repr(value)
+
+refuse(name, value, allowed) = throw(ArgumentError("$name = $(shown(value)) is not allowed: it must be $allowed"))
 
 "The 33 values as a NamedTuple of Int64 and Float64; an ArgumentError names the first that is not allowed."
 function checked_parameters(values, net)

@@ -82,6 +82,11 @@ end
     @test train_network("spiking", "fast_sigmoid", constants, "Float32", values33...) == trained(network = "spiking")
     @test train_network("tanh", "", Float64[], "Float64", values33...) == trained(eltype = Float64)
     @test trained(network = ("spiking", "fast_sigmoid", constants)) == trained(network = "spiking")
+    # At a prompt a result takes a few lines, whatever its size; a run without epochs has one too.
+    for result in (trained(), trained(E = 0, nLE = 0), trained(nLE = 0))
+        shown = sprint(show, MIME"text/plain"(), result)
+        @test occursin("$(length(result.loss)) epochs", shown) && length(shown) < 400
+    end
     # The easiest task is learned, so the gradient's sign and the order of input and target are right.
     copying = trained(N = 20, E = 150, nLE = 0, task = 0, delay = 1, T = 20, B = 16, lr = 0.01)
     @test copying.accuracy[1] < 0.8 && copying.accuracy[end] > 0.95
@@ -116,7 +121,11 @@ end
     # The seed of a flossing epoch alone is zero: 6 sIn + e + i = 0 with e = 4, i = 2 or 3.
     @test startswith(refusal(sIn = -1, Ei = 3, E = 6), "sIn = -1 is not allowed")
     @test startswith(refusal(nLE = 13, network = "spiking"), "nLE = 13 is not allowed") # no synaptic decay
-    @test startswith(refusal(network = "lif"), "kind = \"lif\" is not allowed")
+    @test startswith(refusal(network = "lif"), "network = \"lif\" is not allowed")
+    @test startswith(refusal(network = ("lif", "", [])), "network = (\"lif\"")
+    @test startswith(refusal(network = 3), "network = 3 is not allowed")
+    @test startswith(refusal(N = "12"), "N = \"12\" is not allowed: it must be an integer")
+    @test startswith(refusal(lr = "0.1"), "lr = \"0.1\" is not allowed: it must be a finite real number")
     @test_throws ArgumentError trainSRNNflossing(values(SMALL)...; eltype = Float16, progress = false)
     @test_throws ArgumentError train_network("tanh", "", Float64[], "Float16", values(SMALL)...)
     @test_throws ArgumentError train_network("tanh", "", Float64[], "Float32", 1, 2)

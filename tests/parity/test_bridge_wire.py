@@ -135,5 +135,61 @@ def test_integers_beyond_int64_are_refused(number):
 def test_a_message_cut_short_is_refused(args, data):
     whole = body(wire.encode_request("f", args))
     cut = data.draw(st.integers(0, len(whole) - 1))
-    with pytest.raises((ValueError, struct.error)):
+    with pytest.raises(wire.FormatError):
         wire.decode_request(whole[:cut])
+
+
+REPLY = st.one_of(values, st.lists(values).map(tuple), st.dictionaries(st.text(), values))
+
+
+@given(REPLY, st.data())
+def test_a_damaged_answer_is_refused_or_still_an_answer(result, data):
+    """Bytes changed, removed or added: never another exception than the one that says so."""
+    plain = {
+        tuple: lambda: tuple(wire.plain(x, "it") for x in result),
+        dict: lambda: {name: wire.plain(x, "it") for name, x in result.items()},
+    }.get(type(result), lambda: wire.plain(result, "it"))()
+    damaged = body(wire.encode_reply(wire.Reply.of_result(plain)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(damaged)))
+        kind = data.draw(st.sampled_from(["change", "remove", "add"]))
+        if kind == "change" and place < len(damaged):
+            damaged[place] = data.draw(st.integers(0, 255))
+        elif kind == "remove":
+            del damaged[place : place + data.draw(st.integers(1, 9))]
+        else:
+            damaged[place:place] = data.draw(st.binary(max_size=9))
+    answer_or_refusal(damaged)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_or_an_answer(data):
+    answer_or_refusal(bytearray(data))
+
+
+def answer_or_refusal(data):
+    try:
+        reply = wire.decode_reply(data)
+    except wire.FormatError:
+        return
+    try:
+        reply.result()
+    except JuliaError:
+        assert not reply.ok
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (bytes([1, 5, 1]) + struct.pack("<q", -1), "a count of -1"),
+        (bytes([1, 5, 2]) + struct.pack("<2q", 2**62, 4), "ends in the middle of a value"),
+        (bytes([1, 5, 2]) + struct.pack("<2q", 0, 2**63 - 1), "an array of shape"),
+        (bytes([1, 9, 0]), "a value of kind 1, dtype 9"),
+        (bytes([1, 5, 200]), "200 dimensions"),
+        (bytes([0, 0, 0, 7]), "a Bool that is neither 0 nor 1"),
+        (bytes([2, 5, 1]) + struct.pack("<q", 0), "a value of kind 2, dtype 5"),
+    ],
+)
+def test_values_that_cannot_be_are_described(value, said):
+    with pytest.raises(wire.FormatError, match=said):
+        wire.decode_reply(bytearray(bytes([0, 0]) + struct.pack("<2q", 1, 0) + value))

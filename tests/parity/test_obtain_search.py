@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from julia_process import wait_until_gone
 
 from parity.obtain import Attempt, JuliaInstallation, describe, search
+from parity.obtain.julia_project import installed_juliacall
 from parity.obtain.processes import run
 
 ROOT = Path(__file__).parents[2]
@@ -23,13 +25,6 @@ def script(path: Path, body: str) -> Path:
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
     return path
-
-
-def ended(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def wait_for(path: Path) -> str:
@@ -69,6 +64,21 @@ def juliapkg_with(executable: Path, project: Path, ready: bool) -> str:
         f"def executable(): return {str(executable)!r}\n"
         f"def project(): return {str(project)!r}\n"
     )
+
+
+def project_with(version: str, folder: Path) -> Path:
+    """A Julia project that holds a version of PythonCall, as far as its files tell."""
+    folder.mkdir(exist_ok=True)
+    uuid = "6099a3de-0909-46bc-b1f4-468b9a2dfc0d"
+    (folder / "Project.toml").write_text(f'[deps]\nPythonCall = "{uuid}"\n')
+    (folder / "Manifest.toml").write_text(
+        f'manifest_format = "2.0"\n[[deps.PythonCall]]\nuuid = "{uuid}"\nversion = "{version}"\n'
+    )
+    return folder
+
+
+def suitable_project(folder: Path) -> Path:
+    return project_with(installed_juliacall(), folder)
 
 
 def only(attempts: list[Attempt]) -> Attempt:
@@ -142,8 +152,9 @@ def test_named_path_does_not_serve_juliacall(tmp_path: Path) -> None:
 def test_old_julia_on_path_is_reported_and_the_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script(tmp_path / "bin" / "julia", "echo pyflossing-probe 1.4.0 caught")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    on_path, archive = search(want="executable", download=False)
+    on_path, archive, juliacalls = search(want="executable", download=False)
     assert "Julia 1.4.0" in on_path.detail and on_path.found is None
+    assert juliacalls.origin == "juliapkg"
     assert archive.origin == "Debian archive" and "downloads nothing" in archive.detail
 
 
@@ -162,8 +173,9 @@ def test_juliacall_settings_are_used_together(
     assert alone.found is None and alone.remedy.startswith("set both")
     monkeypatch.setenv("PYTHON_JULIACALL_PROJECT", str(tmp_path / "absent"))
     assert "does not exist" in only(search(want="juliacall")).detail
-    monkeypatch.setenv("PYTHON_JULIACALL_PROJECT", str(tmp_path))
-    assert found(only(search())) == JuliaInstallation(julia, {}, (1, 10, 4), "juliacall settings", project=tmp_path)
+    project = suitable_project(tmp_path / "project")
+    monkeypatch.setenv("PYTHON_JULIACALL_PROJECT", str(project))
+    assert found(only(search())) == JuliaInstallation(julia, {}, (1, 10, 4), "juliacall settings", project=project)
     monkeypatch.setenv("PYTHON_JULIACALL_EXE", str(tmp_path / "absent"))
     assert "not an executable file" in only(search(want="juliacall")).detail
 
@@ -179,15 +191,17 @@ def test_julia_too_old_for_juliacall_is_refused(
 def test_juliapkg_is_asked_in_another_process(tmp_path: Path, pythoncall: Path) -> None:
     before = set(sys.modules)
     julia = script(tmp_path / "julia", GOOD)
-    pythoncall.write_text(juliapkg_with(julia, tmp_path, ready=True))
-    expected = JuliaInstallation(julia, {}, (1, 10, 4), "juliapkg", project=tmp_path)
+    project = suitable_project(tmp_path / "project")
+    pythoncall.write_text(juliapkg_with(julia, project, ready=True))
+    expected = JuliaInstallation(julia, {}, (1, 10, 4), "juliapkg", project=project)
     assert found(only(search(want="juliacall"))) == expected
     assert found(only(search(want="juliacall", download=False))) == expected
     assert not {"juliacall", "juliapkg"} & (set(sys.modules) - before)
 
 
 def test_juliapkg_downloads_nothing_unless_allowed(tmp_path: Path, pythoncall: Path) -> None:
-    pythoncall.write_text(juliapkg_with(script(tmp_path / "julia", GOOD), tmp_path, ready=False))
+    project = suitable_project(tmp_path / "project")
+    pythoncall.write_text(juliapkg_with(script(tmp_path / "julia", GOOD), project, ready=False))
     assert "downloads nothing" in only(search(want="juliacall", download=False)).detail
     assert found(only(search(want="juliacall", download=True)))
 
@@ -201,9 +215,7 @@ def test_hanging_juliapkg_is_stopped_with_its_children(tmp_path: Path, pythoncal
     )
     attempt = only(search(want="juliacall", juliapkg_timeout=1.5))
     assert "gave no answer within 1.5 s" in attempt.detail
-    pid = int(wait_for(child))
-    time.sleep(0.1)
-    assert ended(pid)
+    wait_until_gone(int(wait_for(child)))
 
 
 def test_failing_juliapkg_gives_its_last_words(pythoncall: Path) -> None:
@@ -226,8 +238,7 @@ def test_ctrl_c_ends_a_hanging_julia(tmp_path: Path) -> None:
     pid = int(wait_for(tmp_path / "child"))
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=10) != 0
-    time.sleep(0.1)
-    assert ended(pid)
+    wait_until_gone(pid)
 
 
 def test_explanation_names_every_place_and_the_julia_that_would_be_used(
