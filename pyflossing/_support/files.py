@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pyflossing._support.arguments import require_path
+from pyflossing._support.umask import new_file_mode
 from pyflossing._support.words import plain
 
 TEMPORARY = ".pyflossing"
 """The end of temporary files' names, by which they are known as ours."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-from pyflossing._support.umask import new_file_mode
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -123,7 +123,7 @@ def _take(log: Log, line: Any, declared: Mapping[str, Table]) -> None:
 
 def _declared(config: TrainingConfig) -> dict[str, Table]:
     """The two kinds of lines."""
-    epoch, loss = Number(int, 1, config.n_epochs), Number(float, 0)
+    epoch, loss = Number(int, 1, config.n_epochs), Number(float, 0, math.inf)
     norms = Table(dict.fromkeys(PARAMETERS, Number(float, 0, math.inf)))
     exponents = Items(Number(float), config.flossing.n_exponents)
     return {

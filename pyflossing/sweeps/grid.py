@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,12 +13,14 @@ from typing import Any
 
 from pyflossing._support.arguments import FieldError
 from pyflossing._support.files import read_text
+from pyflossing._support.memory import require_memory
 from pyflossing._support.toml import MOST_BYTES
-from pyflossing._support.words import plain
+from pyflossing._support.words import plain, shortened, shown
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.sweeps.overrides import Settings, Value, check_setting, check_value, override
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_BYTES_PER_JOB = 2000
 _LABEL = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
@@ -79,9 +82,11 @@ class Axis:
                 check_value(f"{place}.values", value)
             if not _LABEL.fullmatch(_label(row[0])):
                 raise FieldError(f"{place}.values", row[0], "a job's name is made of it: letters, digits, _ . + and -")
-        for row, others in ((row, self.values[:i]) for i, row in enumerate(self.values)):
-            if any(_label(row[0]) == _label(other[0]) for other in others):
+        seen: set[str] = set()
+        for row in self.values:
+            if _label(row[0]) in seen:
                 raise FieldError(f"{place}.values", row[0], "the first setting's values must differ, they are in names")
+            seen.add(_label(row[0]))
 
     @classmethod
     def of(cls, setting: str, values: Iterable[Value], name: str | None = None) -> Axis:
@@ -136,7 +141,20 @@ class Sweep:
         _check_unique("conditions", [condition.name for condition in self.conditions])
         _check_unique("axes", [axis.name for axis in self.axes])
         self._check_givers()
+        require_memory(f"{shown(self.n_jobs)} jobs", self._sizes, lambda *sizes: _BYTES_PER_JOB * math.prod(sizes))
         _ = self.jobs  # so that what cannot run is refused here
+
+    @property
+    def n_jobs(self) -> int:
+        """How many runs there are."""
+        return math.prod(self._sizes.values())
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        """How many conditions there are, and values of each axis."""
+        return {"conditions": max(1, len(self.conditions))} | {
+            f"axes.{axis.name}": len(axis.values) for axis in self.axes
+        }
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
@@ -173,9 +191,11 @@ class Sweep:
         _check_among("axes", points, [axis.name for axis in self.axes])
         axes = []
         for axis in self.axes:
-            wanted = points.get(axis.name, [row[0] for row in axis.values])
-            _check_among(axis.name, wanted, [row[0] for row in axis.values])
-            axes.append(replace(axis, values=tuple(row for row in axis.values if row[0] in wanted)))
+            there = [row[0] for row in axis.values]
+            wanted = points.get(axis.name, there)
+            _check_among(axis.name, wanted, there)
+            kept_values = set(wanted)
+            axes.append(replace(axis, values=tuple(row for row in axis.values if row[0] in kept_values)))
         return replace(self, conditions=kept, axes=tuple(axes))
 
     def to_toml(self) -> str:
@@ -262,6 +282,9 @@ def _check_unique(section: str, names: list[str]) -> None:
 
 
 def _check_among(section: str, wanted: Collection[Any], there: list[Any]) -> None:
+    known = set(there)
     for one in wanted:
-        if one not in there:
-            raise FieldError(section, one, f"it must be one of {', '.join(str(name) for name in there) or 'none'}")
+        if not isinstance(one, str | int | float) or one not in known:
+            raise FieldError(
+                section, one, f"it must be one of {shortened(', '.join(str(name) for name in there)) or 'none'}"
+            )

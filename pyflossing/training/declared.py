@@ -28,17 +28,18 @@ def parameter_arrays(config: TrainingConfig) -> dict[str, Array]:
         "offset": (1,),
         "x0": (config.n_states, config.trials.batch_size),
     }
-    return {name: Array(config.dtype, shape) for name, shape in shapes.items()}
+    # infinity is where the last update, or a draw, may have led; it stops the next epoch
+    return {name: Array(config.dtype, shape, -math.inf, math.inf) for name, shape in shapes.items()}
 
 
 def series_arrays(config: TrainingConfig, epochs: int) -> dict[str, Array]:
     """Of the numbers of the first training epochs and the flossing epochs before them (``History.series``)."""
     k, batch = config.flossing.n_exponents, config.trials.batch_size
     series = {
-        "loss": Array("float64", (epochs,), least=0),
+        "loss": Array("float64", (epochs,), 0, math.inf),
         "accuracy": Array("float64", (epochs,), 0, 1),
         "spectra": Array("float64", ("n", k) if k else (0, 0)),
-        "flossing_loss": Array("float64", ("n",), least=0),
+        "flossing_loss": Array("float64", ("n",), 0, math.inf),
         "flossing_epochs": Array("int64", ("n", 2), 1, _MOST_STEPS),
         "trial_order": Array("int64", (epochs, batch), 1, batch),
     }
