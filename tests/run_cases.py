@@ -33,8 +33,8 @@ from pyflossing import (
 from pyflossing._support.signals import stop_on_signals
 from pyflossing.model.loss import Parameters
 from pyflossing.runs.folder import LOG, RESULT, Stopped, train_or_resume
-from pyflossing.training.loop import TrainingState
 from pyflossing.training.optimiser import AdamState
+from pyflossing.training.state import TrainingState
 
 End = TrainingResult | str
 """A run's result, or the words of its error."""
@@ -157,9 +157,9 @@ def _changed(path: Path) -> int:
 def placed(x: torch.Tensor, offset: int) -> torch.Tensor:
     """The same numbers at an address of which 64 leaves the remainder ``offset``, a multiple of their size."""
     memory = torch.empty(x.numel() + 64, dtype=x.dtype)
-    start = (offset - memory.data_ptr()) % 64 // x.element_changed()
+    start = (offset - memory.data_ptr()) % 64 // x.element_size()
     found = memory[start : start + x.numel()].view(x.shape).copy_(x)
-    assert found.data_ptr() % 64 == offset
+    assert found.data_ptr() % 64 == offset or not x.numel()
     return found
 
 
@@ -167,7 +167,7 @@ def moved(state: TrainingState, chance: random.Random, offset: int | None = None
     """The same state with its arrays at another place, ``offset`` or, each by itself, a random one."""
 
     def put(x: torch.Tensor) -> torch.Tensor:
-        return placed(x, chance.randrange(0, 64, x.element_changed()) if offset is None else offset)
+        return placed(x, chance.randrange(0, 64, x.element_size()) if offset is None else offset)
 
     def memory(adam: dict[str, AdamState]) -> dict[str, AdamState]:
         return {name: replace(of, m=put(of.m), v=put(of.v)) for name, of in adam.items()}

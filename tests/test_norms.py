@@ -13,8 +13,9 @@ from network_cases import seeds
 
 from pyflossing import DelayedXOR, Flossing, FlossingSchedule, TrainingConfig, Trials, WeightDistribution, floss
 from pyflossing._support.norms import euclidean_norm, scaled
-from pyflossing.training.loop import initial_state, run
+from pyflossing.training.loop import run
 from pyflossing.training.optimiser import clip
+from pyflossing.training.state import initial_state
 
 FLOAT32 = (torch.float32, st.integers(-44, 36))
 FLOAT64 = (torch.float64, st.integers(-320, 305))
@@ -25,8 +26,9 @@ FLOAT64 = (torch.float64, st.integers(-320, 305))
 def test_a_norm_is_right_at_every_scale(dtype, exponents, data, seed, n):
     x = torch.from_numpy(np.random.default_rng(seed).standard_normal(n) * 10.0 ** data.draw(exponents)).to(dtype)
     true = math.hypot(*x.tolist())
-    assert math.isclose(euclidean_norm(x), true, rel_tol=8 * torch.finfo(dtype).eps)
-    assert math.isclose(euclidean_norm(x[: n // 2], x[n // 2 :]), true, rel_tol=8 * torch.finfo(dtype).eps)
+    for found in (euclidean_norm(x), euclidean_norm(x[: n // 2], x[n // 2 :])):
+        # below the normal range numbers have a fixed spacing, and the parts' norms are rounded to it too
+        assert math.isclose(found, true, rel_tol=8 * torch.finfo(dtype).eps, abs_tol=4 * math.ulp(0.0))
 
 
 @given(seed=seeds, exponent=st.integers(-12, 15), wide=st.booleans(), n=st.integers(1, 500))

@@ -1,11 +1,11 @@
 """Arrays where a product rounds the same way each time.
 
-MKL's products, Gram matrices and triangular solves take other kernels, which sum in another order, where an array
-begins at an address that 16 does not divide, and which operand counts as transposed is read from the strides. Both
-depend on an array's past: an update leaves views into one long row, numpy's arrays begin at multiples of 16, torch's at
-multiples of 64. So what enters a pass goes through :func:`aligned` first, and the numbers that come out depend on the
-numbers that went in alone (tests/test_alignment.py). Elementwise functions, sums, QR decompositions and numpy's
-products gave the same bits at all addresses that we tried.
+MKL's products and triangular solves can take other kernels, which sum in another order, where an array begins at an
+address that 16 does not divide; and which operand counts as transposed is read from the strides. Both depend on an
+array's past: an update leaves views into one long row, a file is loaded into arrays of numpy's. So what enters a pass
+goes through :func:`aligned` first, and what comes out depends on the numbers that went in alone
+(tests/test_alignment.py). Elementwise functions, sums, QR decompositions and numpy's products gave the same bits at all
+addresses that we tried. A caller's own step or module computes with its parameters where they lie.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from torch.autograd.function import once_differentiable
 
 from pyflossing._support.alignment import aligned
 from pyflossing.gradients.flossing_pass import SpectrumPass
-from pyflossing.gradients.trajectory_pass import BuiltIn, TrajectoryPass, batch_major, flat
-from pyflossing.model.networks import BUILT_IN
+from pyflossing.gradients.trajectory_pass import TrajectoryPass, batch_major, flat
+from pyflossing.model.networks import BUILT_IN, BuiltIn
 
 
 def trajectory(network: BuiltIn, J: Tensor, x0: Tensor, u: Tensor) -> Tensor:
@@ -81,10 +81,8 @@ class _Logarithms(torch.autograd.Function):
     def forward(ctx: Any, network: BuiltIn, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor, n_steps: int) -> Tensor:
         room = drive.new_empty(n_steps + 1, 1, drive.shape[-1])
         room[1:, 0] = drive[:n_steps]
-        ctx.chain, ctx.unused_steps = (
-            SpectrumPass(network, aligned(J.detach()), x.detach(), Q, room),
-            len(drive) - n_steps,
-        )
+        ctx.chain = SpectrumPass(network, aligned(J.detach()), x.detach(), Q, room)
+        ctx.unused_steps = len(drive) - n_steps
         ctx.save_for_backward(J)
         logs: Tensor = ctx.chain.logs.clone()
         return logs

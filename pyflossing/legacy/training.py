@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pyflossing._support.arguments import FieldError, require_callables, require_choice
-from pyflossing.config.legacy import by_legacy_name
+from pyflossing._support.arguments import require_callables, require_choice
+from pyflossing.config.legacy import legacy_names
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.model.networks import Network
-from pyflossing.training.loop import Callback, train
+from pyflossing.training.loop import train
 from pyflossing.training.progress import Progress
+from pyflossing.training.records import Callback
 from pyflossing.training.result import TrainingResult
 
 
@@ -136,7 +137,5 @@ def trainRNNflossing(  # the original's name
 def _train(config: TrainingConfig, progress: bool, callback: Callback | None) -> TrainingResult:
     require_callables("callback", () if callback is None else (callback,))
     shown = [Progress(config.n_epochs)] if require_choice("progress", progress, (True, False)) else []
-    try:
+    with legacy_names():  # where the machine's memory cannot hold the run
         return train(config, shown if callback is None else [*shown, callback])
-    except FieldError as error:  # the machine's memory cannot hold the run
-        raise by_legacy_name(error) from None

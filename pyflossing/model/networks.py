@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -203,12 +203,13 @@ class SpikingNetwork:
         return x.chunk(2, dim=-2)[0]
 
 
-BUILT_IN: tuple[type, ...] = (TanhNetwork, BinaryNetwork, SpikingNetwork)
-NETWORK_KINDS = ("tanh", "binary", "spiking")
+BuiltIn = TanhNetwork | BinaryNetwork | SpikingNetwork
+BUILT_IN: tuple[type[BuiltIn], ...] = get_args(BuiltIn)
+NETWORK_KINDS = tuple(network.kind for network in BUILT_IN)
 _MEMBERS = ("kind", "n_states", "rest", "step", "jacobian_action", "readout_state")
 
 
-def network_from_name(kind: str) -> TanhNetwork | BinaryNetwork | SpikingNetwork:
+def network_from_name(kind: str) -> BuiltIn:
     """The network of that name with its default constants: "tanh", "binary", "spiking" (``per_step``).
 
     Raises:
@@ -226,8 +227,7 @@ def require_network(name: str, value: Any) -> Network:
     Raises:
         ValueError: it lacks some of that, or is a class itself.
     """
-    lacks = [member for member in _MEMBERS if not hasattr(value, member)]
-    if lacks or isinstance(value, type):
+    if isinstance(value, type) or not all(hasattr(value, member) for member in _MEMBERS):
         raise FieldError(name, value, f"it must be a network, with {', '.join(_MEMBERS)}")
     found: Network = value
     return found

@@ -21,12 +21,12 @@ from pyflossing._support.arguments import FieldError
 from pyflossing._support.npz import Arrays, opened_npz, write_npz
 from pyflossing._support.schema import Array, Choice, Declaration, Items, Named, Number, OrNull, Read, Table
 from pyflossing.config.settings import TrainingConfig
-from pyflossing.config.toml import from_dict, to_dict
 from pyflossing.gradients.by_autograd import FLOSSED
 from pyflossing.model.loss import Parameters
 from pyflossing.training.declared import parameter_arrays, require_episodes, series_arrays
-from pyflossing.training.loop import History, TrainingState, initial_state
+from pyflossing.training.history import History
 from pyflossing.training.optimiser import AdamState
+from pyflossing.training.state import TrainingState, initial_state
 
 FORMAT = "pyflossing checkpoint 2"
 _FORMATS = (FORMAT, "pyflossing checkpoint 1")
@@ -64,7 +64,7 @@ class Checkpoint:
         """Write the file, atomically and under exactly this name."""
         header = {
             "format": FORMAT,
-            "config": to_dict(self.config),
+            "config": self.config.to_dict(),
             "elapsed_seconds": self.elapsed_seconds,
             "counters": {name: getattr(self.state, name) for name in _COUNTERS},
             "powers": {
@@ -88,7 +88,7 @@ class Checkpoint:
         with opened_npz(path, "checkpoint") as archive:
             header = archive.header(*_FORMATS)
             _header_of(header).check("the header", header)
-            config = from_dict(header["config"])
+            config = TrainingConfig.from_dict(header["config"])
             arrays = archive.arrays(_declared(config, header["counters"]["epoch"]))
             archive.require_digest()
             _require_one_run(config, header["counters"], arrays)
@@ -108,8 +108,8 @@ def _tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
 def _header_of(header: Mapping[str, Any]) -> Table:
     """What the header must hold; its settings are read first, since other limits come from them."""
     config = header.get("config")
-    Read(from_dict).check("the header.config", config)
-    epochs = from_dict(config).n_epochs  # type: ignore[arg-type]
+    Read(TrainingConfig.from_dict).check("the header.config", config)
+    epochs = TrainingConfig.from_dict(config).n_epochs  # type: ignore[arg-type]
     counters: dict[str, Declaration] = {
         "epoch": Number(int, 0, epochs),
         "flossing_epoch": Number(int, 0, _MOST),
@@ -124,7 +124,7 @@ def _header_of(header: Mapping[str, Any]) -> Table:
     }
     declared: dict[str, Declaration] = {
         "format": Choice(_FORMATS),
-        "config": Read(from_dict),
+        "config": Read(TrainingConfig.from_dict),
         "elapsed_seconds": Number(float, 0),
         "counters": Table(counters),
         "powers": Table(powers),

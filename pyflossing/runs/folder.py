@@ -1,7 +1,7 @@
 """A run in a folder of its own, that can be stopped at any moment and resumed bit for bit.
 
     config.toml     all settings
-    log.jsonl       a line for each update (see ``run_log``)
+    log.jsonl       a line for each update (see ``runs/log.py``)
     checkpoint.npz  what the run is resumed from; gone when it has ended
     result.npz      the result, when it has ended
 
@@ -24,7 +24,8 @@ from pyflossing._support.words import plain
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.runs.checkpoints import Checkpoint
 from pyflossing.runs.log import log_line, log_of_series
-from pyflossing.training.loop import Callback, run, suitable_threads
+from pyflossing.training.loop import run, suitable_threads
+from pyflossing.training.records import Callback
 from pyflossing.training.result import TrainingResult
 from pyflossing.training.sizes import require_training_fits
 

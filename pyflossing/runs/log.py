@@ -21,7 +21,7 @@ from pyflossing._support.schema import Items, Number, Table
 from pyflossing._support.words import plain
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.training.declared import PARAMETERS
-from pyflossing.training.loop import EpochRecord, Record
+from pyflossing.training.records import EpochRecord, Record
 
 _TAIL = 16384  # bytes; a line holds up to hundreds of exponents
 

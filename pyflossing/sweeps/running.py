@@ -21,7 +21,7 @@ from pyflossing._support.arguments import (
 from pyflossing._support.folders import alone_in, require_no_others, writing
 from pyflossing._support.signals import stop_on_signals
 from pyflossing._support.words import plain
-from pyflossing.config.settings import Seeds
+from pyflossing.config.sections import Seeds
 from pyflossing.runs.folder import CONFIG
 from pyflossing.sweeps.grid import Job, Sweep
 from pyflossing.sweeps.lease import Lease, leased

@@ -20,7 +20,7 @@ from pyflossing.runs.folder import RESULT, FolderInUse, Stopped, keep, train_or_
 from pyflossing.sweeps.lease import PATIENCE, Watch
 from pyflossing.sweeps.report import ENSEMBLE, JobReport
 from pyflossing.training.ensemble import train_ensemble
-from pyflossing.training.loop import Record
+from pyflossing.training.records import Record
 from pyflossing.training.result import TrainingResult
 
 _ASK_FOR_FOLDER_EVERY = 0.5

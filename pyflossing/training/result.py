@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pyflossing import __version__
 from pyflossing._support.npz import Archive, opened_npz, write_npz
 from pyflossing._support.schema import Choice, Named, Number, Read, Table, Text
+from pyflossing._support.version import __version__
 from pyflossing.config.settings import TrainingConfig
-from pyflossing.config.toml import from_dict, to_dict
 from pyflossing.training.declared import PARAMETERS, parameter_arrays, require_episodes, series_arrays
 
 FloatArray = npt.NDArray[np.float64]
@@ -30,7 +29,7 @@ _GROUPS = ("gradient_norms", "initial", "final")
 _HEADER = Table(
     {
         "format": Choice(_FORMATS),
-        "config": Read(from_dict),
+        "config": Read(TrainingConfig.from_dict),
         "versions": Named(Text(200), most=50),
         "elapsed_seconds": Number(float, 0),
     }
@@ -95,7 +94,7 @@ class TrainingResult:
         """Write an npz file, atomically and under exactly this name."""
         header = {
             "format": FORMAT,
-            "config": to_dict(self.config),
+            "config": self.config.to_dict(),
             "versions": dict(self.versions),
             "elapsed_seconds": self.elapsed_seconds,
         }
@@ -133,7 +132,7 @@ def _loaded(archive: Archive) -> TrainingResult:
     """
     header = archive.header(*_FORMATS)
     _HEADER.check("the header", header)
-    config = from_dict(header["config"])
+    config = TrainingConfig.from_dict(header["config"])
     declared = series_arrays(config, config.n_epochs)
     for group in ("initial", "final"):
         declared |= {f"{group}/{name}": array for name, array in parameter_arrays(config).items()}
