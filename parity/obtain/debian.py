@@ -20,6 +20,7 @@ from parity.obtain.folders import (
     is_named,
     locked,
     preferred_folder,
+    require_safe_if_named,
     require_space,
     writable_folder,
 )
@@ -74,6 +75,7 @@ def _fetched_earlier_or_fetched(download: bool, say: Say, timeout: float, apt_fo
     if problem:
         raise UnusableError(f"{seen}; and {problem}" if seen else problem)
     if not download:
+        require_safe_if_named()
         remedy = f"let `python -m parity` fetch it (72 MB), or {_OTHERWISE}"
         raise UnusableError(f"{seen or 'nothing was fetched earlier'}, and this look-up downloads nothing", remedy)
     folder = writable_folder(say)

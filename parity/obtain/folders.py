@@ -62,6 +62,20 @@ def writable_folder(say: Say) -> Path:
     return fallback
 
 
+def require_safe_if_named() -> None:
+    """Raise a FolderError if the user has named a cache folder in which somebody else could plant files."""
+    preferred = preferred_folder()
+    if is_named() and preferred is not None and (problem := _unsafe(preferred)):
+        raise FolderError(f"{problem}, and {CACHE_VARIABLE} names it, so that no other is used")
+
+
+def _unsafe(folder: Path) -> str:
+    found = weakness(folder)
+    return (
+        f"The cache folder {folder} cannot be used, because somebody else could plant files: {found}" if found else ""
+    )
+
+
 def _unusable(folder: Path) -> str:
     """Make a folder; tell what is wrong with it, or ""."""
     try:
@@ -73,10 +87,7 @@ def _unusable(folder: Path) -> str:
             pass
     except OSError as error:
         return f"The cache folder {folder} cannot be written ({error.strerror})"
-    found = weakness(folder)
-    return (
-        f"The cache folder {folder} cannot be used, because somebody else could plant files: {found}" if found else ""
-    )
+    return _unsafe(folder)
 
 
 def require_space(folder: Path, needed: int) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from parity.bridge.patience import factor, operations, seconds_for
+from parity.bridge.patience import factor, seconds_for
 
 README = (80, 3001, 100, 500, 500, 2, 16, 1, 300, 55, 300, 1, 1, 1, 1, 0.001, 0.9, 0.999, 1, 1.0, 0.0, 1.0, 10,
           1.0, 0.0, 1.0, 0.0, 0.1, 0.0, 75, -1, 3, 0.0)  # fmt: skip
@@ -16,7 +16,7 @@ def run(**changes):
 
 def test_a_small_call_has_a_minute():
     assert 60 <= seconds_for("add", (1, 2)) < 61
-    assert 60 <= seconds_for("train_network", run(N=8, E=4, Ep=2, Ei=2, Ni=1, T=12)) < 62
+    assert 60 <= seconds_for("train_network", run(N=8, E=4, Ep=2, Ei=2, Ni=1, T=12)) < 65
 
 
 def test_the_call_of_the_readme_has_many_times_what_it_takes():
@@ -32,12 +32,13 @@ def test_more_of_anything_in_a_run_has_more_time(name):
 
 def test_more_units_steps_trials_and_directions_have_more_time():
     def spectrum(n=400, k=100, steps=5000, trials=1):
-        return seconds_for("spectrum", ("tanh", "", np.zeros(0), np.zeros((n, 1)), np.zeros((n, n)), np.zeros(n),
-                                        np.zeros(n), np.zeros((n, k)), np.zeros((steps, 1, trials)), steps))  # fmt: skip
+        weights = (np.zeros((n, 1)), np.zeros((n, n)), np.zeros(n))
+        frame, inputs = np.zeros((n, k)), np.zeros((steps, 1, trials))
+        return seconds_for("spectrum", ("tanh", "", np.zeros(0), *weights, np.zeros(n), frame, inputs, steps))
 
     smallest = spectrum()
-    assert all(spectrum(**{name: 2 * value}) > smallest for name, value in
-               {"n": 400, "k": 100, "steps": 5000, "trials": 1}.items())  # fmt: skip
+    for more in ({"n": 800}, {"k": 200}, {"steps": 10_000}, {"trials": 2}):
+        assert spectrum(**more) > smallest
 
 
 def test_what_is_sent_counts():
@@ -45,10 +46,10 @@ def test_what_is_sent_counts():
 
 
 @pytest.mark.parametrize("bad", ["text", None, float("nan"), 10**400, float("inf")])
-def test_a_run_of_values_that_are_refused_has_a_minute(bad):
+def test_a_run_of_values_that_are_refused_has_little_more_than_a_minute(bad):
     values = list(run())
     values[4] = bad
-    assert operations("train_network", tuple(values)) == 0
+    assert 60 <= seconds_for("train_network", tuple(values)) < 75
 
 
 @pytest.mark.parametrize(("text", "value"), [("", 1.0), ("10", 10.0), ("0.5", 0.5)])

@@ -150,24 +150,23 @@ def test_a_report_of_some_checks_leaves_that_of_all_alone(tmp_path):
 
 def test_a_piped_report_shows_its_lines_as_they_come(tmp_path):
     """Each line arrives while the rest is still computed: the process stops when the reader does."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "parity", "--julia", "recorded", "--only", "golden"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    first = ""
-    while "weights/golden" not in first:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        first += line
-    assert process.poll() is None
-    assert "comparisons (" not in first
-    process.stdout.close()
-    process.wait(timeout=120)
-    complaints = process.stderr.read()
+    ) as process:
+        seen = ""
+        while "weights/golden" not in seen:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            seen += line
+        assert process.poll() is None
+        assert "comparisons (" not in seen
+        process.stdout.close()
+        complaints = process.stderr.read()
     assert process.returncode == 2
     assert complaints.endswith("parity: nobody reads the report any more; it was not written\n")
     assert "Traceback" not in complaints

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,23 @@ def test_no_umask_opens_the_folders_that_are_made(tmp_path: Path, monkeypatch: p
         os.umask(before)
     for made in (folder, folder.parent):
         assert stat.S_IMODE(made.stat().st_mode) == 0o755 & ~mask
+
+
+def test_nobody_is_told_to_fetch_into_a_folder_that_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apt = tmp_path / "apt"
+    apt.mkdir()
+    (apt / "sources.list").write_text("deb http://deb.example.invalid/debian bookworm main\n")
+    (tmp_path / "open").mkdir()
+    monkeypatch.setenv("PYFLOSSING_CACHE", str(tmp_path / "open" / "cache"))
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    look = partial(obtain, download=False, say=print, timeout=30, apt_folder=apt)
+    assert "let `python -m parity` fetch it" in look().remedy
+    (tmp_path / "open").chmod(0o777)
+    attempt = look()
+    assert "somebody else could plant files" in attempt.detail
+    assert "fetch it" not in attempt.remedy
 
 
 def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:

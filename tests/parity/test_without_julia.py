@@ -60,7 +60,7 @@ def test_ci_sets_the_variable():
 
 
 def test_tests_see_none_of_the_users_settings(tests_without_julia):
-    """With nonsense in each variable, and an old Julia in the temporary folder, the hermetic tests pass all the same."""
+    """With nonsense in each variable they pass all the same."""
     nonsense = {"PYTHON_JULIACALL_EXE": "nonsense", "JULIA_BINDIR": "/usr/bin", "JULIA_LOAD_PATH": "/no/such"}
     result = tests_without_julia(
         "tests/parity/test_obtain_search.py", "-k", "juliacall or PATH or path or ctrl", **nonsense,
