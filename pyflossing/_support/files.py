@@ -21,14 +21,21 @@ TEMPORARY = ".pyflossing"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary file in the same folder, flush it to disk, then rename it over ``path``."""
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write to a temporary file in the same folder, flush it to disk, then rename it over ``path``.
+
+    Args:
+        path: the file.
+        content: all of it.
+        durable: whether it must outlive a loss of power, for which the disk is waited for.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         Path(name).chmod(new_file_mode())
         Path(name).replace(path)
     except BaseException:

@@ -204,7 +204,8 @@ def _go_on(
 
     with writing(place / LOG):
         # a killed run's log may end beyond its checkpoint, or within a line
-        write_atomically(place / LOG, "".join(log_of_series(history.series(config))).encode())
+        lines = "".join(log_of_series(history.series(config)))
+        write_atomically(place / LOG, lines.encode(), durable=False)  # a resumed run writes it anew
     with suitable_threads(config.n_units), (place / LOG).open("a", encoding="utf-8", buffering=1) as log:
         for record in run(config, state):
             history(record)
