@@ -110,7 +110,7 @@ def arguments_of(values: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str,
 
 @contextmanager
 def legacy_names() -> Iterator[None]:
-    """Refusals of settings, by the names of the 33."""
+    """Refusals of settings, by their names in the original where they are among the 33."""
     try:
         yield
     except FieldError as error:

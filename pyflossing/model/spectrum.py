@@ -6,7 +6,6 @@ orthonormal frame is pushed by the (surrogate) Jacobian and reorthonormalised by
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pyflossing._support.alignment import aligned
-from pyflossing._support.arguments import require_choice, require_integer
+from pyflossing._support.arguments import FieldError, require_choice, require_integer
 from pyflossing.julia_random import MersenneTwister
 from pyflossing.model.networks import Network
 
@@ -33,7 +32,10 @@ class HasExponents(Protocol):
 
 def transient_steps(n_steps: int) -> int:
     """Steps of the frame that do not count: 10 + ceil(n_steps / 10), as in the original."""
-    return 10 + math.ceil(n_steps / 10)
+    return 10 - (-n_steps // 10)
+
+
+COUNTED_STEPS = "of n steps the first 10 + ceil(n / 10) do not count, so it must be at least 13"
 
 
 def require_counted_steps(name: str, n_steps: int) -> None:
@@ -42,10 +44,8 @@ def require_counted_steps(name: str, n_steps: int) -> None:
     Raises:
         ValueError: naming ``name``; the original returns NaN there.
     """
-    if n_steps <= transient_steps(n_steps):
-        raise ValueError(
-            f"{name} = {n_steps} is not allowed: of n steps the first 10 + ceil(n/10) do not count, so it must be >= 13"
-        )
+    if require_integer(name, n_steps) <= transient_steps(n_steps):
+        raise FieldError(name, n_steps, COUNTED_STEPS)
 
 
 def initial_frame(n_states: int, n_exponents: int, seed: int, like: Tensor | None = None) -> Tensor:
