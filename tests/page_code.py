@@ -21,3 +21,8 @@ def blocks(page: Path, *languages: str) -> list[Block]:
     """The page's blocks of these languages, in order."""
     found = re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     return [Block(*block) for block in found if block[0] in languages]
+
+
+def without_numbers(text: str) -> list[str]:
+    """The lines of a text, every number a #: numbers depend on the machine."""
+    return [re.sub(r"[-+]?\d[\d.]*", "#", line) for line in text.splitlines()]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
-from page_code import DOCS, ROOT, blocks
+from page_code import DOCS, ROOT, blocks, without_numbers
 
 from parity.checks import all_checks
 from parity.runner import select
@@ -45,10 +45,6 @@ def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch, capsys):
             assert all(line in lines for line in without_numbers(text)), f"the page says\n{text}\nbut it was\n{said}"
     assert {"quick.png", "accuracy.png", "legacy.toml"} <= {path.name for path in tmp_path.iterdir()}
     assert "'J': (40, 40)" in capsys.readouterr().out
-
-
-def without_numbers(text):
-    return [re.sub(r"[-+]?\d[\d.]*", "#", line) for line in text.splitlines()]
 
 
 def rows(section):
