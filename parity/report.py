@@ -15,7 +15,7 @@ import numpy as np
 
 from parity.checks.model import Level
 from parity.runner import Outcome
-from pyflossing._files import write_atomically
+from pyflossing._support.files import write_atomically
 
 _COLUMNS = ("check", "level", "against", "comparisons", "result")
 _MAX_FAILURES_SHOWN = 3

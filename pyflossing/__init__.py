@@ -8,11 +8,12 @@ anybody's own torch module.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pyflossing.legacy_task import generateInputOutput
-from pyflossing.tasks import DelayedCopy, DelayedXOR, TaskData
-from pyflossing.weights import WeightDistribution, Weights, initial_weights
+from pyflossing.legacy.task import generateInputOutput
+from pyflossing.model.tasks import DelayedCopy, DelayedXOR, TaskData
+from pyflossing.model.weights import WeightDistribution, Weights, initial_weights
 
 if TYPE_CHECKING:
+    from pyflossing._support.errors import NonFiniteError
     from pyflossing.config import (
         Adam,
         AdaptiveSchedule,
@@ -22,18 +23,17 @@ if TYPE_CHECKING:
         TrainingConfig,
         Trials,
     )
-    from pyflossing.ensemble import train_ensemble
-    from pyflossing.errors import NonFiniteError
-    from pyflossing.legacy import trainRNNflossing, trainSRNNflossing
+    from pyflossing.legacy.training import trainRNNflossing, trainSRNNflossing
+    from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
+    from pyflossing.model.spectrum import flossing_loss
+    from pyflossing.model.surrogates import Surrogate
     from pyflossing.modules.check import check_jacobian
     from pyflossing.modules.flossing import floss
     from pyflossing.modules.lyapunov import lyapunov_spectrum
     from pyflossing.modules.result import LyapunovSpectrum
-    from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
-    from pyflossing.results import TrainingResult
-    from pyflossing.spectrum import flossing_loss
-    from pyflossing.surrogates import Surrogate
     from pyflossing.training import train
+    from pyflossing.training.ensemble import train_ensemble
+    from pyflossing.training.result import TrainingResult
 
 __version__ = "0.1.0"
 
@@ -71,28 +71,28 @@ __all__ = [
 
 # What needs torch is loaded at first use: streams, tasks and weights do without its seconds of start-up.
 _HOME = {
-    "Adam": "config",
-    "AdaptiveSchedule": "config",
-    "BinaryNetwork": "networks",
-    "Flossing": "config",
-    "FlossingSchedule": "config",
+    "Adam": "config.settings",
+    "AdaptiveSchedule": "config.schedule",
+    "BinaryNetwork": "model.networks",
+    "Flossing": "config.settings",
+    "FlossingSchedule": "config.schedule",
     "LyapunovSpectrum": "modules.result",
-    "NonFiniteError": "errors",
-    "Seeds": "config",
-    "SpikingNetwork": "networks",
-    "Surrogate": "surrogates",
-    "TanhNetwork": "networks",
-    "TrainingConfig": "config",
-    "TrainingResult": "results",
-    "Trials": "config",
+    "NonFiniteError": "_support.errors",
+    "Seeds": "config.settings",
+    "SpikingNetwork": "model.networks",
+    "Surrogate": "model.surrogates",
+    "TanhNetwork": "model.networks",
+    "TrainingConfig": "config.settings",
+    "TrainingResult": "training.result",
+    "Trials": "config.settings",
     "check_jacobian": "modules.check",
     "floss": "modules.flossing",
-    "flossing_loss": "spectrum",
+    "flossing_loss": "model.spectrum",
     "lyapunov_spectrum": "modules.lyapunov",
-    "train": "training",
-    "train_ensemble": "ensemble",
-    "trainRNNflossing": "legacy",
-    "trainSRNNflossing": "legacy",
+    "train": "training.loop",
+    "train_ensemble": "training.ensemble",
+    "trainRNNflossing": "legacy.training",
+    "trainSRNNflossing": "legacy.training",
 }
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from pyflossing.loss import Parameters
-from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
-from pyflossing.surrogates import SURROGATE_NAMES, Surrogate
+from pyflossing.model.loss import Parameters
+from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
+from pyflossing.model.surrogates import SURROGATE_NAMES, Surrogate
 
 surrogates = st.builds(Surrogate, st.sampled_from(SURROGATE_NAMES), st.floats(0.3, 3.0))
 spiking_networks = st.builds(

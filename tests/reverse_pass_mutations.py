@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mutation import live, mutations_of
 
-from pyflossing import flossing_pass, surrogates, training_pass, trajectory_pass
+from pyflossing.gradients import flossing_pass, training_pass, trajectory_pass
+from pyflossing.model import surrogates
 
 _LOSS, _GRADIENTS, _FLOSSING = (live("tanh", row) for row in ("loss", "gradients", "flossing"))
 _TRAJECTORY = trajectory_pass.TrajectoryPass

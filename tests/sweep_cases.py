@@ -18,7 +18,7 @@ from pyflossing import (
     Trials,
     train,
 )
-from pyflossing.runs import CHECKPOINT, LOG, RESULT
+from pyflossing.runs.folder import CHECKPOINT, LOG, RESULT
 from pyflossing.sweeps import Axis, Condition, Sweep, SweepResults
 
 SEEDS = ("seeds.initial_state", "seeds.network", "seeds.frame")

@@ -21,8 +21,8 @@ from pyflossing import (
     Trials,
     train,
 )
-from pyflossing.checkpoints import Checkpoint
-from pyflossing.training import run
+from pyflossing.runs.checkpoints import Checkpoint
+from pyflossing.training.loop import run
 
 CONFIG = TrainingConfig(
     network=TanhNetwork(),

@@ -30,7 +30,7 @@ from pyflossing import (
     trainRNNflossing,
     trainSRNNflossing,
 )
-from pyflossing.legacy_parameters import LEGACY_PARAMETERS
+from pyflossing.config.legacy import LEGACY_PARAMETERS
 
 # fmt: off
 README_CALL = (

@@ -21,12 +21,11 @@ from pyflossing import (
     TanhNetwork,
     TrainingConfig,
     Trials,
-    ensemble,
     train,
     train_ensemble,
-    trajectory_pass,
 )
-from pyflossing.training import EpochRecord
+from pyflossing.gradients import trajectory_pass
+from pyflossing.training import EpochRecord, ensemble
 
 SMALL = TrainingConfig(
     network=TanhNetwork(),

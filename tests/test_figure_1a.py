@@ -11,8 +11,8 @@ import torch
 
 from pyflossing import BinaryNetwork, DelayedXOR, Surrogate, initial_weights
 from pyflossing.julia_random import MersenneTwister
-from pyflossing.loss import drive, relax
-from pyflossing.spectrum import initial_frame, spectrum
+from pyflossing.model.loss import drive, relax
+from pyflossing.model.spectrum import initial_frame, spectrum
 
 PUBLISHED = json.loads((Path(__file__).parent / "data" / "figure_1a_start.json").read_text())
 # Seeds of state and frame, input seed and number of steps are not in print. These were chosen among about a hundred

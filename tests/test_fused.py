@@ -10,11 +10,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from network_cases import networks, random_frame, random_parameters, random_trials, seeds, surrogates
 
-from pyflossing import flossing_pass, gradients, training_pass, trajectory_pass
-from pyflossing.errors import NonFiniteError
-from pyflossing.loss import drive
-from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
-from pyflossing.spectrum import logarithms, transient_steps
+from pyflossing._support.errors import NonFiniteError
+from pyflossing.gradients import by_autograd as gradients
+from pyflossing.gradients import flossing_pass, training_pass, trajectory_pass
+from pyflossing.model.loss import drive
+from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
+from pyflossing.model.spectrum import logarithms, transient_steps
 
 
 class ReluNetwork(TanhNetwork):

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_cases import networks, random_frame, random_parameters, random_trials, seeds
 
-from pyflossing.errors import NonFiniteError
-from pyflossing.gradients import flossing_gradient, training_gradient
-from pyflossing.loss import Parameters, drive, loss_and_accuracy, readout, relax, trajectory
-from pyflossing.networks import SpikingNetwork, TanhNetwork
-from pyflossing.spectrum import flossing_loss, spectrum
+from pyflossing._support.errors import NonFiniteError
+from pyflossing.gradients.by_autograd import flossing_gradient, training_gradient
+from pyflossing.model.loss import Parameters, drive, loss_and_accuracy, readout, relax, trajectory
+from pyflossing.model.networks import SpikingNetwork, TanhNetwork
+from pyflossing.model.spectrum import flossing_loss, spectrum
 
 
 @given(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_cases import networks, random_parameters, seeds, spiking_networks
 
-from pyflossing.networks import SpikingNetwork, TanhNetwork, network_from_name
+from pyflossing.model.networks import SpikingNetwork, TanhNetwork, network_from_name
 
 
 def _jacobian(network, p, x, u):

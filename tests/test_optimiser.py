@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_cases import seeds
 
-from pyflossing.optimiser import AdamState, Rates, adam_update, adam_updates, clip
+from pyflossing.training.optimiser import AdamState, Rates, adam_update, adam_updates, clip
 
 RATES = Rates(1e-3, 0.9, 0.999)
 

@@ -10,9 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from network_cases import networks, random_frame, random_parameters, random_trials, seeds
 
-from pyflossing.loss import drive
-from pyflossing.networks import SpikingNetwork, TanhNetwork
-from pyflossing.spectrum import initial_frame, logarithms, spectrum, transient_steps
+from pyflossing.model.loss import drive
+from pyflossing.model.networks import SpikingNetwork, TanhNetwork
+from pyflossing.model.spectrum import initial_frame, logarithms, spectrum, transient_steps
 
 STEPS = 24
 

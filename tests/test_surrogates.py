@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_cases import surrogates
 
-from pyflossing.surrogates import SURROGATE_NAMES, Surrogate, sign, spike
+from pyflossing.model.surrogates import SURROGATE_NAMES, Surrogate, sign, spike
 
 FORMULAS = {
     "fast_sigmoid": lambda z: (1 + np.abs(z)) ** -2.0,

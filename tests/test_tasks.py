@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyflossing import DelayedCopy, DelayedXOR, generateInputOutput
-from pyflossing.tasks import task_from_number
+from pyflossing.model.tasks import task_from_number
 
 SIZES = {"batch_size": st.integers(1, 5), "n_steps": st.integers(1, 60), "n_channels": st.integers(1, 3)}
 SEED = st.integers(-(2**63), 2**63 - 1).filter(bool)

@@ -25,12 +25,12 @@ from pyflossing import (
     TrainingConfig,
     Trials,
     WeightDistribution,
-    gradients,
     train,
 )
+from pyflossing.gradients import by_autograd
 from pyflossing.julia_random import MersenneTwister
-from pyflossing.progress import Progress
-from pyflossing.training import EpochRecord, FlossingRecord, initial_parameters, initial_state, run
+from pyflossing.training.loop import EpochRecord, FlossingRecord, initial_parameters, initial_state, run
+from pyflossing.training.progress import Progress
 
 SMALL = TrainingConfig(
     network=TanhNetwork(),
@@ -186,7 +186,7 @@ def test_flossing_averages_over_its_trials():
     record = next(run(config, state))
     inputs = torch.from_numpy(config.task.generate(n_trials, flossing.trial_steps, config.input_seed(2)).inputs)
     alone = [
-        gradients.flossing_gradient(
+        by_autograd.flossing_gradient(
             config.network, start, start.x0[:, trial % SMALL.trials.batch_size], frame, inputs[:, :, trial],
             flossing.n_steps, flossing.target,
         )

@@ -20,7 +20,7 @@ import numpy as np
 
 from parity.bridge import wire
 from parity.bridge.errors import JuliaConnectionError
-from pyflossing._files import write_atomically
+from pyflossing._support.files import write_atomically
 
 RECORD_COMMAND = "python -m parity record"
 _FORMAT = 1

@@ -8,8 +8,8 @@ import numpy as np
 
 from parity.checks.model import Array
 from pyflossing import DelayedXOR, WeightDistribution, initial_weights
-from pyflossing.networks import BinaryNetwork, Network, SpikingNetwork, TanhNetwork
-from pyflossing.surrogates import Surrogate
+from pyflossing.model.networks import BinaryNetwork, Network, SpikingNetwork, TanhNetwork
+from pyflossing.model.surrogates import Surrogate
 
 PARAMETERS = ("ws", "J", "wr", "b", "offset", "x0")
 
@@ -21,7 +21,7 @@ class Case:
     Attributes:
         title: for the report.
         network: the network.
-        parameters: by name, shapes as in ``pyflossing.loss.Parameters``.
+        parameters: by name, shapes as in ``pyflossing.model.loss.Parameters``.
         inputs, targets: (T, S, B), and (T, 1, B) for the one readout.
         first_scored_step: f.
         frame: orthonormal directions (n_states, k).

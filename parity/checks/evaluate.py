@@ -20,8 +20,10 @@ import torch
 from parity.checks.cases import PARAMETERS, Case
 from parity.checks.comparators import Estimate, Raster
 from parity.checks.model import Array, SkipCheck
-from pyflossing import flossing_pass, gradients, loss, spectrum, training_pass
-from pyflossing.networks import Network, SpikingNetwork, TanhNetwork
+from pyflossing.gradients import by_autograd as gradients
+from pyflossing.gradients import flossing_pass, training_pass
+from pyflossing.model import loss, spectrum
+from pyflossing.model.networks import Network, SpikingNetwork, TanhNetwork
 
 N_ORDERS = 3
 FLOAT64_RELATIVE = 1e-9

@@ -19,9 +19,10 @@ import torch
 from parity.checks.comparators import Estimate, Verdict
 from parity.checks.evaluate import ROUNDINGS, SPREAD_FACTOR, summation, undecided_share
 from parity.checks.model import Array
-from pyflossing import loss, training, weights
 from pyflossing.config import TrainingConfig
 from pyflossing.julia_random import MersenneTwister
+from pyflossing.model import loss, weights
+from pyflossing.training import loop
 
 N_RUNS = 3
 HORIZON = 1e-3
@@ -82,9 +83,9 @@ class Run:
     final: dict[str, Array]
 
 
-def start(config: TrainingConfig, moved: int = 0) -> training.TrainingState:
+def start(config: TrainingConfig, moved: int = 0) -> loop.TrainingState:
     """The state before the first epoch; for ``moved`` > 0 with every number moved by a rounding."""
-    state = training.initial_state(config)
+    state = loop.initial_state(config)
     if not moved:
         return state
     rng = np.random.default_rng(moved)
@@ -124,14 +125,14 @@ def _rounding_of_q(matrix: Array, rng: np.random.Generator) -> torch.Tensor:
 
 def simulate(config: TrainingConfig, moved: int = 0, max_records: int | None = None) -> Run:
     """One run of ours, or its first ``max_records`` flossing and training epochs."""
-    with training.suitable_threads(config.n_units):
+    with loop.suitable_threads(config.n_units):
         state = start(config, moved)
         initial = state.parameters
-        epochs: list[training.EpochRecord] = []
-        flossing: list[training.FlossingRecord] = []
+        epochs: list[loop.EpochRecord] = []
+        flossing: list[loop.FlossingRecord] = []
         readouts = []
-        for record in training.run(config, state):
-            if isinstance(record, training.EpochRecord):
+        for record in loop.run(config, state):
+            if isinstance(record, loop.EpochRecord):
                 epochs.append(record)
                 readouts.append(_readout(config, record))
             else:
@@ -155,7 +156,7 @@ def simulate(config: TrainingConfig, moved: int = 0, max_records: int | None = N
         )
 
 
-def _readout(config: TrainingConfig, record: training.EpochRecord) -> Array:
+def _readout(config: TrainingConfig, record: loop.EpochRecord) -> Array:
     """Readouts of the scored steps in an epoch: how near each decision was."""
     p, trials = record.parameters, config.trials
     seed = config.input_seed(record.epoch)

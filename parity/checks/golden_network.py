@@ -20,9 +20,10 @@ from parity.checks.golden_files import ORIGINAL_NAMES, first_scored_step, has, l
 from parity.checks.model import Array, Arrays, Check, Level, Provenance, recorded
 from parity.checks.relaxation import relaxed
 from parity.checks.spiking_example import spiking_estimates
-from pyflossing import optimiser, spectrum
 from pyflossing.config import Adam
-from pyflossing.networks import TanhNetwork
+from pyflossing.model import spectrum
+from pyflossing.model.networks import TanhNetwork
+from pyflossing.training import optimiser
 
 
 def checks() -> Iterator[Check]:

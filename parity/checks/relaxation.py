@@ -8,8 +8,8 @@ import torch
 from parity.checks.comparators import Estimate
 from parity.checks.evaluate import FLOAT32_CAUSE, FLOAT64_CAUSE, N_ORDERS, bound, largest_deviation
 from parity.checks.model import Array, SkipCheck
-from pyflossing import loss
-from pyflossing.networks import Network
+from pyflossing.model import loss
+from pyflossing.model.networks import Network
 
 _PARTED = 1e-3
 

@@ -12,9 +12,9 @@ from parity.checks.comparators import Estimate, Raster
 from parity.checks.evaluate import FLOAT32_CAUSE, N_ORDERS, bound, largest_deviation
 from parity.checks.golden_files import archive
 from parity.checks.model import Array, SkipCheck
-from pyflossing import loss, spectrum
-from pyflossing.networks import SpikingNetwork
-from pyflossing.surrogates import Surrogate
+from pyflossing.model import loss, spectrum
+from pyflossing.model.networks import SpikingNetwork
+from pyflossing.model.surrogates import Surrogate
 
 
 def _network(stored: dict[str, Array]) -> SpikingNetwork:

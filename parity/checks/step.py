@@ -14,10 +14,12 @@ from parity.checks.cases import NETWORKS, PARAMETERS, SIZES, NetworkUnderTest, S
 from parity.checks.comparators import Estimate
 from parity.checks.evaluate import AUTOGRAD
 from parity.checks.model import Array, Arrays, Check, Level, Provenance
-from pyflossing import loss, optimiser, spectrum, training_pass
+from pyflossing.gradients import training_pass
 from pyflossing.julia_random import MersenneTwister
-from pyflossing.networks import BinaryNetwork, Network, SpikingNetwork, TanhNetwork
-from pyflossing.surrogates import SURROGATE_NAMES, Surrogate
+from pyflossing.model import loss, spectrum
+from pyflossing.model.networks import BinaryNetwork, Network, SpikingNetwork, TanhNetwork
+from pyflossing.model.surrogates import SURROGATE_NAMES, Surrogate
+from pyflossing.training import optimiser
 
 DTYPES = ("float32", "float64")
 _CLIP = float(np.float32(0.03))

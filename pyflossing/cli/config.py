@@ -41,9 +41,9 @@ def config(
         _print_legacy(to_legacy, as_json)
         return
 
-    from pyflossing.config import TrainingConfig  # noqa: PLC0415 - these need torch
-    from pyflossing.config_template import template  # noqa: PLC0415
-    from pyflossing.config_toml import to_dict  # noqa: PLC0415
+    from pyflossing.config.settings import TrainingConfig  # noqa: PLC0415 - these need torch
+    from pyflossing.config.template import template  # noqa: PLC0415
+    from pyflossing.config.toml import to_dict  # noqa: PLC0415
 
     settings = config_of_values(values, network, dtype) if from_legacy else None
     if as_json:
@@ -53,8 +53,8 @@ def config(
 
 
 def _print_legacy(path: Path, as_json: bool) -> None:
-    from pyflossing.config import TrainingConfig  # noqa: PLC0415
-    from pyflossing.networks import network_from_name  # noqa: PLC0415
+    from pyflossing.config.settings import TrainingConfig  # noqa: PLC0415
+    from pyflossing.model.networks import network_from_name  # noqa: PLC0415
 
     settings = TrainingConfig.load(require_file(path, "a TOML file of settings"))
     values, kind = settings.to_legacy(), settings.network.kind

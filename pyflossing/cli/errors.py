@@ -13,7 +13,7 @@ from typing import ParamSpec
 
 import typer
 
-from pyflossing.errors import DamagedFileError, NonFiniteError
+from pyflossing._support.errors import DamagedFileError, NonFiniteError
 
 FAILED, WRONG, IN_USE, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
 

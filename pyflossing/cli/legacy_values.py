@@ -10,7 +10,7 @@ import typer
 from pyflossing.cli.errors import Refused
 
 if TYPE_CHECKING:
-    from pyflossing.config import TrainingConfig
+    from pyflossing.config.settings import TrainingConfig
 
 Values = Annotated[
     list[str] | None,
@@ -30,8 +30,8 @@ def config_of_values(values: Sequence[str] | None, network: str, dtype: str) -> 
         Refused: not 33 values, or one that is no number.
         ValueError: a value out of range, naming it.
     """
-    from pyflossing.config import TrainingConfig  # noqa: PLC0415 - these need torch
-    from pyflossing.legacy_parameters import LEGACY_PARAMETERS  # noqa: PLC0415
+    from pyflossing.config.legacy import LEGACY_PARAMETERS  # noqa: PLC0415
+    from pyflossing.config.settings import TrainingConfig  # noqa: PLC0415 - these need torch
 
     words = " ".join(values or ()).replace(",", " ").split()
     names = [parameter.name for parameter in LEGACY_PARAMETERS]

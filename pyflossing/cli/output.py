@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from pyflossing._json import standard_json
+from pyflossing._support.json import standard_json
 
 
 def write_line(text: str = "") -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pyflossing.config import TrainingConfig
-from pyflossing.runs import CHECKPOINT, CONFIG, LOCK, LOG, RESULT
+from pyflossing.config.settings import TrainingConfig
+from pyflossing.runs.folder import CHECKPOINT, CONFIG, LOCK, LOG, RESULT
 
 State = Literal["finished", "running", "stopped"]
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pyflossing._arguments import FieldError
-from pyflossing._signals import stop_on_signals
+from pyflossing._support.arguments import FieldError
+from pyflossing._support.signals import stop_on_signals
 from pyflossing.cli.errors import IN_USE, INTERRUPTED, Refused, complain
 from pyflossing.cli.output import write_json, write_line, write_table
 
 if TYPE_CHECKING:
-    from pyflossing.config import TrainingConfig
-    from pyflossing.results import TrainingResult
+    from pyflossing.config.settings import TrainingConfig
+    from pyflossing.training.result import TrainingResult
 
 
 def run_in_folder(
@@ -48,7 +48,7 @@ def run_in_folder(
         raise FieldError("--checkpoint-every", checkpoint_every, "it must be a number of seconds from 0")
     with stop_on_signals(ends_process=True) as stop:
         from pyflossing.cli.progress import shown  # noqa: PLC0415 - these need torch
-        from pyflossing.runs import FolderInUse, Stopped, train_or_resume  # noqa: PLC0415
+        from pyflossing.runs.folder import FolderInUse, Stopped, train_or_resume  # noqa: PLC0415
 
         talks = not (quiet or as_json)
         line = _opening_line(folder, config, must_resume)
@@ -100,7 +100,7 @@ def numbers(result: TrainingResult) -> dict[str, Any]:
 
 def differences(ours: TrainingConfig, theirs: TrainingConfig) -> list[str]:
     """The settings in which a folder's run differs from what was asked for, in words."""
-    from pyflossing.config_toml import to_dict  # noqa: PLC0415
+    from pyflossing.config.toml import to_dict  # noqa: PLC0415
 
     wanted, held = _flat(to_dict(ours)), _flat(to_dict(theirs))
     names = dict.fromkeys([*held, *wanted])

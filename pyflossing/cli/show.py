@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pyflossing._files import write_atomically
+from pyflossing._support.files import write_atomically
 from pyflossing.cli.errors import Refused, guarded, require_file
 from pyflossing.cli.output import write_json, write_line, write_table
 
 if TYPE_CHECKING:
     from pyflossing.cli.run_folder import RunFolder
-    from pyflossing.config import TrainingConfig
-    from pyflossing.results import TrainingResult
+    from pyflossing.config.settings import TrainingConfig
+    from pyflossing.training.result import TrainingResult
 
 EXAMPLES = """\b
 Examples:
@@ -42,7 +42,7 @@ def show(
     """
     from pyflossing.cli.run_folder import RunFolder  # noqa: PLC0415 - these need torch
     from pyflossing.cli.sources import load_run  # noqa: PLC0415
-    from pyflossing.results import TrainingResult  # noqa: PLC0415
+    from pyflossing.training.result import TrainingResult  # noqa: PLC0415
 
     run = RunFolder.read(source) if source.is_dir() else None
     if run is None and (source / "sweep.toml").is_file():
@@ -129,7 +129,7 @@ def _unfinished(run: RunFolder) -> dict[str, str]:
 
 def _document(config: TrainingConfig, run: RunFolder | None, result: TrainingResult | None) -> dict[str, Any]:
     from pyflossing.cli.running import numbers, resume_command  # noqa: PLC0415
-    from pyflossing.config_toml import to_dict  # noqa: PLC0415
+    from pyflossing.config.toml import to_dict  # noqa: PLC0415
 
     document: dict[str, Any] = {"state": "finished" if run is None else run.state, "config": to_dict(config)}
     if result is not None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pyflossing.checkpoints import Checkpoint
 from pyflossing.cli.errors import Refused, require_file
-from pyflossing.config import TrainingConfig
-from pyflossing.results import TrainingResult
-from pyflossing.runs import CHECKPOINT, CONFIG, RESULT
+from pyflossing.config.settings import TrainingConfig
+from pyflossing.runs.checkpoints import Checkpoint
+from pyflossing.runs.folder import CHECKPOINT, CONFIG, RESULT
+from pyflossing.training.result import TrainingResult
 
 Source = TrainingConfig | TrainingResult
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pyflossing._arguments import FieldError, require_integer
+from pyflossing._support.arguments import FieldError, require_integer
 from pyflossing.cli.errors import guarded
 from pyflossing.cli.output import write_json, write_line
 
 if TYPE_CHECKING:
-    from pyflossing.config import TrainingConfig
+    from pyflossing.config.settings import TrainingConfig
 
 EXAMPLES = """\b
 Examples:
@@ -44,10 +44,10 @@ def spectrum(
     import torch  # noqa: PLC0415
 
     from pyflossing.cli.sources import load_source  # noqa: PLC0415
-    from pyflossing.config import TrainingConfig  # noqa: PLC0415
-    from pyflossing.loss import Parameters  # noqa: PLC0415
-    from pyflossing.training import initial_parameters  # noqa: PLC0415
-    from pyflossing.trial_spectra import trial_spectra  # noqa: PLC0415
+    from pyflossing.config.settings import TrainingConfig  # noqa: PLC0415
+    from pyflossing.model.loss import Parameters  # noqa: PLC0415
+    from pyflossing.training.loop import initial_parameters  # noqa: PLC0415
+    from pyflossing.training.trial_spectra import trial_spectra  # noqa: PLC0415
 
     found = load_source(source)
     config = found if isinstance(found, TrainingConfig) else found.config
@@ -93,7 +93,7 @@ def _checked(
     Raises:
         ValueError: one out of range, naming the option.
     """
-    from pyflossing.spectrum import require_counted_steps  # noqa: PLC0415
+    from pyflossing.model.spectrum import require_counted_steps  # noqa: PLC0415
 
     most = config.most_exponents[0]
     k = min(_EXPONENTS, most) if exponents is None else require_integer("--exponents", exponents, 1, most)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pyflossing._signals import Stop, stop_on_signals
+from pyflossing._support.signals import Stop, stop_on_signals
 from pyflossing.cli.errors import FAILED, IN_USE, INTERRUPTED, Refused, complain, guarded, require_file
 from pyflossing.cli.output import write_json, write_line
 from pyflossing.cli.train import Every, Json, Quiet
@@ -98,7 +98,7 @@ def sweep(
 @contextmanager
 def sweep_errors(how_to_go_on: str, stop: Stop | None = None) -> Iterator[None]:
     """What only sweeps raise, as refusals with exit codes."""
-    from pyflossing.runs import FolderInUse  # noqa: PLC0415 - these need torch
+    from pyflossing.runs.folder import FolderInUse  # noqa: PLC0415 - these need torch
     from pyflossing.sweeps import JobsFailed, SweepStopped  # noqa: PLC0415
 
     try:

@@ -51,7 +51,7 @@ def train(
         raise Refused(f"{config} holds no run: there is no config.toml in it")
     file = config / "config.toml" if config.is_dir() else require_file(config, "a TOML file of settings")
 
-    from pyflossing.config import TrainingConfig  # noqa: PLC0415 - it needs torch
+    from pyflossing.config.settings import TrainingConfig  # noqa: PLC0415 - it needs torch
 
     settings = TrainingConfig.load(file)
     run_in_folder(

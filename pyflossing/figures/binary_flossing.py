@@ -11,17 +11,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pyflossing.config import Adam, Flossing, FlossingSchedule, Seeds, TrainingConfig, Trials
-from pyflossing.config_toml import to_dict
+from pyflossing.config.schedule import FlossingSchedule
+from pyflossing.config.settings import Adam, Flossing, Seeds, TrainingConfig, Trials
+from pyflossing.config.toml import to_dict
 from pyflossing.figures.provenance import Arrays, kept, seconds, write_report
 from pyflossing.figures.published import FloatArray, at, published
-from pyflossing.networks import BinaryNetwork
+from pyflossing.model.networks import BinaryNetwork
+from pyflossing.model.surrogates import Surrogate
+from pyflossing.model.tasks import DelayedXOR
 from pyflossing.plots._style import BLACK, BLUE, GREEN, GREY, VERMILION
-from pyflossing.results import versions
-from pyflossing.surrogates import Surrogate
-from pyflossing.tasks import DelayedXOR
-from pyflossing.training import FlossingRecord, initial_state, run, suitable_threads
-from pyflossing.trial_spectra import trial_spectra
+from pyflossing.training.loop import FlossingRecord, initial_state, run, suitable_threads
+from pyflossing.training.result import versions
+from pyflossing.training.trial_spectra import trial_spectra
 
 NAME = "binary-flossing"
 SEEDS = tuple(range(1, 10))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyflossing.config_toml import to_dict
+from pyflossing.config.toml import to_dict
 from pyflossing.figures.published import at, published
 from pyflossing.figures.training_panels import (
     accuracies,

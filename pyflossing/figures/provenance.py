@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._files import write_atomically
-from pyflossing._json import standard_json
-from pyflossing.errors import DamagedFileError
-from pyflossing.results import versions
+from pyflossing._support.errors import DamagedFileError
+from pyflossing._support.files import write_atomically
+from pyflossing._support.json import standard_json
+from pyflossing.training.result import versions
 
 Arrays = dict[str, npt.NDArray[np.float64]]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._arguments import require_choice
+from pyflossing._support.arguments import require_choice
 
 FloatArray = npt.NDArray[np.float64]
 

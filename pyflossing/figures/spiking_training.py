@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyflossing.config_toml import to_dict
+from pyflossing.config.toml import to_dict
 from pyflossing.figures.training_panels import (
     CONDITIONS,
     accuracies,

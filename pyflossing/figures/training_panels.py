@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from pyflossing.figures.published import FloatArray
 from pyflossing.figures.training_sweeps import Results
 from pyflossing.plots._style import BLACK, BLUE, GREY, VERMILION, running_mean, say
-from pyflossing.results import TrainingResult
+from pyflossing.training.result import TrainingResult
 
 CONDITIONS = {"no_flossing": ("no flossing", BLUE), "flossing": ("flossing", VERMILION)}
 

@@ -11,8 +11,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pyflossing.figures.provenance import write_report
-from pyflossing.results import TrainingResult, versions
 from pyflossing.sweeps import Job, Sweep, SweepProgress, SweepResults, run_sweep
+from pyflossing.training.result import TrainingResult, versions
 
 Progress = Callable[[str], None]
 Results = Sequence[tuple[Job, TrainingResult]]

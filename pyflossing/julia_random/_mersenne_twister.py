@@ -16,7 +16,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._arguments import require_choice, require_integer, require_shape
+from pyflossing._support.arguments import require_choice, require_integer, require_shape
 from pyflossing.julia_random._bits import bits_from_words
 from pyflossing.julia_random._dsfmt import U64, RawStream, Words, initial_state, initial_states
 from pyflossing.julia_random._ziggurat import normal, normals, uniform

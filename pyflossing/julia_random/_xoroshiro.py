@@ -11,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._arguments import require_integer, require_shape
+from pyflossing._support.arguments import require_integer, require_shape
 from pyflossing.julia_random._bits import bits_from_words
 
 _M64 = (1 << 64) - 1

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyflossing._arguments import require_integer
+from pyflossing._support.arguments import require_integer
 from pyflossing.modules.frame import starting_frame
 from pyflossing.modules.state import State, StateLayout, convert, inputs_in
 from pyflossing.modules.steps import JacobianAction, Step, as_step, require_out_of_place

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from pyflossing._arguments import require_choice, require_finite, require_integer
-from pyflossing.errors import NonFiniteError
+from pyflossing._support.arguments import require_choice, require_finite, require_integer
+from pyflossing._support.errors import NonFiniteError
+from pyflossing.model.spectrum import SIDES, Side, flossing_loss
 from pyflossing.modules.lyapunov import Problem
 from pyflossing.modules.result import LyapunovSpectrum
 from pyflossing.modules.state import State
-from pyflossing.spectrum import SIDES, Side, flossing_loss
 
 Sample = Callable[[int], tuple[State, Any]]
 """State and inputs (time first, or None) for one epoch, counted from 1."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pyflossing._arguments import require_integer
+from pyflossing._support.arguments import require_integer
+from pyflossing.model.spectrum import initial_frame
 from pyflossing.modules.state import StateLayout
-from pyflossing.spectrum import initial_frame
 
 Frame = int | torch.Generator | Tensor
 """Seed of the Julia stream, a torch generator, or the frame itself."""

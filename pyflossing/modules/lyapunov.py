@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyflossing._arguments import require_choice, require_finite, require_integer
-from pyflossing.errors import NonFiniteError
+from pyflossing._support.arguments import require_choice, require_finite, require_integer
+from pyflossing._support.errors import NonFiniteError
+from pyflossing.model.spectrum import require_counted_steps, transient_steps
 from pyflossing.modules.frame import Frame, starting_frame
 from pyflossing.modules.result import LyapunovSpectrum, SpectrumSettings
 from pyflossing.modules.state import State, StateLayout, convert, input_at, inputs_in
 from pyflossing.modules.steps import JacobianAction, as_step, require_inputs, require_out_of_place
 from pyflossing.modules.tangent import METHODS, Method, Push, choose, given_action
-from pyflossing.spectrum import require_counted_steps, transient_steps
 
 
 def lyapunov_spectrum(

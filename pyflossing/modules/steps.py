@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from pyflossing.model.networks import Network
 from pyflossing.modules.state import State, StateLayout, convert, leaves_of
-from pyflossing.networks import Network
 
 Step = Callable[[State, Any], State]
 """The state after one step from the present state and the input, which is None without inputs."""
@@ -61,7 +61,7 @@ def network_step(network: Network, J: Tensor) -> tuple[Step, JacobianAction]:
     """Step and hand-written Jacobian action of a built-in network with recurrent weights J (N, N).
 
     States are rows here, (B, n_states), and inputs (B, N) are the units' whole input u, the bias included. The action
-    is the published one: see :mod:`pyflossing.networks` for where it departs from the step's derivative.
+    is the published one: see :mod:`pyflossing.model.networks` for where it departs from the step's derivative.
     """
 
     def step(state: Tensor, u: Tensor) -> Tensor:

@@ -11,12 +11,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from pyflossing._arguments import require_integer
-from pyflossing.loss import Parameters, drive, trajectory
-from pyflossing.loss import readout as read
-from pyflossing.networks import SpikingNetwork
+from pyflossing._support.arguments import require_integer
+from pyflossing.model.loss import Parameters, drive, trajectory
+from pyflossing.model.loss import readout as read
+from pyflossing.model.networks import SpikingNetwork
 from pyflossing.plots._style import BLACK, BLUE, GREY, VERMILION, axes
-from pyflossing.results import TrainingResult
+from pyflossing.training.result import TrainingResult
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pyflossing.plots._style import BLUE, GREY, VERMILION, axes, draw_series, say
-from pyflossing.results import TrainingResult
+from pyflossing.training.result import TrainingResult
 
 _CHANCE_LOSS = float(np.log(2))
 

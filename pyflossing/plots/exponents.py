@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pyflossing.plots._style import BLUE, GREY, VERMILION, axes, say
-from pyflossing.results import TrainingResult
+from pyflossing.training.result import TrainingResult
 
 _AT_MOST = 8
 

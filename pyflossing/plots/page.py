@@ -8,11 +8,11 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pyflossing.networks import SpikingNetwork
+from pyflossing.model.networks import SpikingNetwork
 from pyflossing.plots.activity import membranes, raster, readout
 from pyflossing.plots.epochs import accuracy, gradient_norm, loss
 from pyflossing.plots.exponents import exponents, spectrum
-from pyflossing.results import TrainingResult
+from pyflossing.training.result import TrainingResult
 
 _PANELS: tuple[Callable[[TrainingResult, Axes], Axes], ...] = (
     loss, accuracy, gradient_norm, spectrum, exponents, readout,

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pyflossing._arguments import FieldError
-from pyflossing.config import TrainingConfig
+from pyflossing._support.arguments import FieldError
+from pyflossing.config.settings import TrainingConfig
 from pyflossing.sweeps.overrides import Settings, Value, check_setting, check_value, override
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -194,7 +194,7 @@ class Sweep:
 
     def save(self, path: str | Path) -> None:
         """Write the sweep to a TOML file, atomically."""
-        from pyflossing._files import write_atomically  # noqa: PLC0415
+        from pyflossing._support.files import write_atomically  # noqa: PLC0415
 
         write_atomically(Path(path), self.to_toml().encode())
 

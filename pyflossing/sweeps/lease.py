@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pyflossing._folders import writing
+from pyflossing._support.folders import writing
 
 RENEWED_EVERY = 2.0
 """Seconds between renewals."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pyflossing._arguments import FieldError
-from pyflossing.config import TrainingConfig
-from pyflossing.config_toml import from_dict, to_dict
+from pyflossing._support.arguments import FieldError
+from pyflossing.config.settings import TrainingConfig
+from pyflossing.config.toml import from_dict, to_dict
 
 Value = str | int | float
 Settings = Mapping[str, Value]

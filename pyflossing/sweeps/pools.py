@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
-from pyflossing._arguments import FieldError, require_integer
+from pyflossing._support.arguments import FieldError, require_integer
 from pyflossing.sweeps.tasks import Outcome, Task, become_child, run_task, run_task_of_child
 
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

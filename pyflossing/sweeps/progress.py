@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyflossing.runs import LOG
+from pyflossing.runs.folder import LOG
 from pyflossing.sweeps.grid import Job
 from pyflossing.sweeps.results import run_folder
 

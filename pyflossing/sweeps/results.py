@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from pyflossing._files import write_atomically
-from pyflossing._folders import writing
-from pyflossing.config import TrainingConfig
-from pyflossing.results import TrainingResult, versions
-from pyflossing.runs import CHECKPOINT, CONFIG, RESULT
+from pyflossing._support.files import write_atomically
+from pyflossing._support.folders import writing
+from pyflossing.config.settings import TrainingConfig
+from pyflossing.runs.folder import CHECKPOINT, CONFIG, RESULT
 from pyflossing.sweeps.grid import Job, Sweep
 from pyflossing.sweeps.tasks import ENSEMBLE
+from pyflossing.training.result import TrainingResult, versions
 
 FORMAT = "pyflossing sweep 1"
 SWEEP, SUMMARY, RUNS = "sweep.toml", "sweep.json", "runs"

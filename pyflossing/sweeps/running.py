@@ -9,18 +9,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pyflossing._arguments import FieldError, Limit
-from pyflossing._folders import alone_in, writing
-from pyflossing._signals import stop_on_signals
-from pyflossing.config import Seeds
-from pyflossing.results import TrainingResult
-from pyflossing.runs import CONFIG, RESULT
+from pyflossing._support.arguments import FieldError, Limit
+from pyflossing._support.folders import alone_in, writing
+from pyflossing._support.signals import stop_on_signals
+from pyflossing.config.settings import Seeds
+from pyflossing.runs.folder import CONFIG, RESULT
 from pyflossing.sweeps.grid import Job, Sweep
 from pyflossing.sweeps.lease import Lease, leased
 from pyflossing.sweeps.pools import Pool, SchedulerLost, check_workers, pool
 from pyflossing.sweeps.progress import Estimate, SweepProgress
 from pyflossing.sweeps.results import SUMMARY, SWEEP, JobReport, SweepResults, progress_mark, run_folder
 from pyflossing.sweeps.tasks import Outcome, Task
+from pyflossing.training.result import TrainingResult
 
 _POLL = 0.1
 _TOLD_EVERY = 2.0

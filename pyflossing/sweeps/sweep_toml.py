@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from pyflossing._arguments import FieldError
-from pyflossing.config_toml import from_dict, to_dict, toml_value, write_table
+from pyflossing._support.arguments import FieldError
+from pyflossing.config.toml import from_dict, to_dict, toml_value, write_table
 from pyflossing.sweeps.grid import Axis, Condition, Sweep
 from pyflossing.sweeps.overrides import Value, flatten
 

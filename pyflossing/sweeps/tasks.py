@@ -15,12 +15,12 @@ from typing import TypedDict
 
 import torch
 
-from pyflossing.config import TrainingConfig
-from pyflossing.ensemble import train_ensemble
-from pyflossing.results import TrainingResult
-from pyflossing.runs import FolderInUse, Stopped, keep, train_or_resume
+from pyflossing.config.settings import TrainingConfig
+from pyflossing.runs.folder import FolderInUse, Stopped, keep, train_or_resume
 from pyflossing.sweeps.lease import PATIENCE, Watch
-from pyflossing.training import Record
+from pyflossing.training.ensemble import train_ensemble
+from pyflossing.training.loop import Record
+from pyflossing.training.result import TrainingResult
 
 ENSEMBLE = "ensemble"
 """The key in a result's ``versions`` that says that it was computed in lock-step with others."""

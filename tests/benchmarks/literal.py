@@ -9,9 +9,9 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pyflossing import SpikingNetwork, TanhNetwork
-from pyflossing.gradients import FLOSSED
-from pyflossing.loss import Parameters
-from pyflossing.spectrum import transient_steps
+from pyflossing.gradients.by_autograd import FLOSSED
+from pyflossing.model.loss import Parameters
+from pyflossing.model.spectrum import transient_steps
 
 
 def training_epoch(network, parameters, inputs, targets, first_scored_step):

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 import torch
 
-from pyflossing import TanhNetwork, TrainingConfig, flossing_pass, training_pass
-from pyflossing.training import batch, initial_state
+from pyflossing import TanhNetwork, TrainingConfig
+from pyflossing.gradients import flossing_pass, training_pass
+from pyflossing.training.loop import batch, initial_state
 
 OTHERS = {"literal torch": "literal torch", "julia": "our Julia", "floor": "floor", "one after the other": "one by one"}
 

@@ -14,16 +14,9 @@ import pytest
 import torch
 from literal import flossing_epoch, training_epoch
 
-from pyflossing import (
-    BinaryNetwork,
-    SpikingNetwork,
-    TanhNetwork,
-    TrainingConfig,
-    flossing_pass,
-    gradients,
-    training_pass,
-)
-from pyflossing.training import initial_state, suitable_threads
+from pyflossing import BinaryNetwork, SpikingNetwork, TanhNetwork, TrainingConfig
+from pyflossing.gradients import by_autograd, flossing_pass, training_pass
+from pyflossing.training.loop import initial_state, suitable_threads
 
 NETWORKS = {
     "tanh": (TanhNetwork(), "sech2", []),
@@ -51,12 +44,12 @@ def start(kind):
 TRAINING = {
     "ours": training_pass.training_gradient,
     "literal torch": training_epoch,
-    "plain autograd": gradients.training_gradient,
+    "plain autograd": by_autograd.training_gradient,
 }
 FLOSSING = {
     "ours": flossing_pass.flossing_gradient,
     "literal torch": flossing_epoch,
-    "plain autograd": gradients.flossing_gradient,
+    "plain autograd": by_autograd.flossing_gradient,
 }
 
 
@@ -85,7 +78,7 @@ def test_training_in_julia(benchmark, start, kind, julia):
 def test_flossing_in_julia(benchmark, start, kind, julia):
     _, parameters, frame, _, trial = start
     benchmark.group = f"flossing epoch, {kind}"
-    arrays = [x.contiguous().numpy() for x in (*(getattr(parameters, name) for name in gradients.FLOSSED),)]
+    arrays = [x.contiguous().numpy() for x in (*(getattr(parameters, name) for name in by_autograd.FLOSSED),)]
     network = (kind, NETWORKS[kind][1], np.array(NETWORKS[kind][2], dtype=np.float64))
     start_of_chain = (parameters.x0[:, 0].contiguous().numpy(), frame.numpy(), trial.numpy())
     benchmark(julia.call, "flossing_gradient", *network, *arrays, *start_of_chain, FLOSSING_STEPS, 0.0)

@@ -17,11 +17,11 @@ from pyflossing import (
     SpikingNetwork,
     TanhNetwork,
     TrainingConfig,
-    gradients,
     train,
     train_ensemble,
-    training,
 )
+from pyflossing.gradients import by_autograd
+from pyflossing.training import loop
 
 NETWORKS = {"tanh": TanhNetwork(), "binary": BinaryNetwork(), "spiking": SpikingNetwork.per_step()}
 RUN = replace(
@@ -31,19 +31,19 @@ RUN = replace(
 
 
 def _literal_training(*arguments):
-    return gradients.TrainingGradient(*training_epoch(*arguments))
+    return by_autograd.TrainingGradient(*training_epoch(*arguments))
 
 
 def _literal_flossing(*arguments):
-    return gradients.FlossingGradient(*flossing_epoch(*arguments))
+    return by_autograd.FlossingGradient(*flossing_epoch(*arguments))
 
 
 @pytest.mark.parametrize("method", ["ours", "literal torch"])
 def test_whole_run(benchmark, method, monkeypatch):
     benchmark.group = "whole run (a fiftieth), tanh"
     if method != "ours":
-        monkeypatch.setitem(training._TRAINING_GRADIENT, "fused", _literal_training)
-        monkeypatch.setitem(training._FLOSSING_GRADIENT, "fused", _literal_flossing)
+        monkeypatch.setitem(loop._TRAINING_GRADIENT, "fused", _literal_training)
+        monkeypatch.setitem(loop._FLOSSING_GRADIENT, "fused", _literal_flossing)
     assert len(benchmark(train, RUN).flossing_loss) == 30
 
 

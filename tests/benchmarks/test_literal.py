@@ -7,7 +7,8 @@ import torch
 from literal import flossing_epoch, training_epoch
 from network_cases import random_frame, random_parameters, random_trials
 
-from pyflossing import BinaryNetwork, SpikingNetwork, TanhNetwork, gradients
+from pyflossing import BinaryNetwork, SpikingNetwork, TanhNetwork
+from pyflossing.gradients import by_autograd
 
 NETWORKS = (TanhNetwork(), BinaryNetwork(), SpikingNetwork.published(), SpikingNetwork.per_step())
 
@@ -16,7 +17,7 @@ NETWORKS = (TanhNetwork(), BinaryNetwork(), SpikingNetwork.published(), SpikingN
 def test_training(network):
     p = random_parameters(network, 7, 3, 1, n_inputs=2)
     inputs, targets = random_trials(15, 3, 1, n_inputs=2)
-    known = gradients.training_gradient(network, p, inputs, targets, 4)
+    known = by_autograd.training_gradient(network, p, inputs, targets, 4)
     loss, accuracy, by_parameter = training_epoch(network, p, inputs, targets, 4)
     assert loss == pytest.approx(known.loss, rel=1e-12)
     assert accuracy == pytest.approx(known.accuracy)
@@ -29,7 +30,7 @@ def test_flossing(network):
     p = random_parameters(network, 7, 1, 1, n_inputs=2)
     inputs, _ = random_trials(15, 1, 1, n_inputs=2)
     frame = random_frame(network.n_states(7), 3, 1)
-    known = gradients.flossing_gradient(network, p, p.x0[:, 0], frame, inputs[:, :, 0], 15, -0.1)
+    known = by_autograd.flossing_gradient(network, p, p.x0[:, 0], frame, inputs[:, :, 0], 15, -0.1)
     exponents, loss, by_name = flossing_epoch(network, p, p.x0[:, 0], frame, inputs[:, :, 0], 15, -0.1)
     torch.testing.assert_close(exponents, known.exponents, rtol=1e-9, atol=1e-12)
     assert loss == pytest.approx(known.loss, rel=1e-9)

@@ -19,9 +19,9 @@ from pyflossing import (
     TrainingResult,
     train,
 )
-from pyflossing.config_template import ALTERNATIVES, SETTINGS, template
-from pyflossing.config_toml import to_dict
-from pyflossing.legacy_parameters import LEGACY_PARAMETERS
+from pyflossing.config.legacy import LEGACY_PARAMETERS
+from pyflossing.config.template import ALTERNATIVES, SETTINGS, template
+from pyflossing.config.toml import to_dict
 
 README = (
     "80 3001 100 500 500 2 16 1 300 55 300 1 1 1 1 0.001 0.9 0.999 1 1.0 0.0 1.0 10 1.0 0.0 1.0 0.0 0.1 0.0 75 -1 3 0.0"
@@ -122,7 +122,7 @@ def test_the_stated_ranges_are_those_that_hold():
 
 
 def _toml(settings, path=""):
-    from pyflossing.config_toml import toml_value
+    from pyflossing.config.toml import toml_value
 
     if path:
         yield f"[{path}]"

@@ -10,7 +10,7 @@ import pytest
 from cli.program import quick
 
 from pyflossing import TrainingConfig, train
-from pyflossing.config_toml import to_dict
+from pyflossing.config.toml import to_dict
 from pyflossing.runs import Stopped, resume, train_in
 
 mpl.use("Agg")

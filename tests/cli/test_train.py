@@ -13,12 +13,12 @@ import pytest
 from cli.program import on_terminal, quick, start, wait_for
 
 from pyflossing import TrainingConfig, TrainingResult, train
-from pyflossing._signals import stop_on_signals
-from pyflossing.checkpoints import Checkpoint
+from pyflossing._support.signals import stop_on_signals
 from pyflossing.cli.progress import Meter, Word, fitted
 from pyflossing.runs import Stopped, train_in
-from pyflossing.training import initial_state
-from pyflossing.training import run as run_updates
+from pyflossing.runs.checkpoints import Checkpoint
+from pyflossing.training.loop import initial_state
+from pyflossing.training.loop import run as run_updates
 
 
 def names(folder):

@@ -99,7 +99,7 @@ def test_links_between_pages_lead_somewhere(page):
 
 def test_names_of_settings_and_classes_in_differences_exist():
     text = (DOCS / "differences.md").read_text(encoding="utf-8")
-    legacy = import_module("pyflossing.legacy_parameters").LEGACY_PARAMETERS
+    legacy = import_module("pyflossing.config.legacy").LEGACY_PARAMETERS
     known = {parameter.name for parameter in legacy} | set(dir(import_module("pyflossing")))
     sections = (Flossing, Trials, BinaryNetwork)
     known |= {f"{section.__name__}.{entry.name}" for section in sections for entry in fields(section)}

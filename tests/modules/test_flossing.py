@@ -14,9 +14,9 @@ from torch import nn
 from torch.func import functional_call
 
 from pyflossing import NonFiniteError, TanhNetwork, floss, flossing_loss, lyapunov_spectrum
-from pyflossing.loss import drive
+from pyflossing.model.loss import drive
+from pyflossing.model.spectrum import logarithms
 from pyflossing.modules.steps import network_step
-from pyflossing.spectrum import logarithms
 
 N, B, T = 4, 2, 16
 

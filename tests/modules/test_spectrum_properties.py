@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pyflossing import lyapunov_spectrum
+from pyflossing.model.spectrum import initial_frame
 from pyflossing.modules.statistics import entropy_rate, kaplan_yorke_dimension, standard_error
-from pyflossing.spectrum import initial_frame
 
 seeds = st.integers(0, 2**31 - 1)
 methods = st.sampled_from(["double_backward", "forward"])

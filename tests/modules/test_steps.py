@@ -16,11 +16,11 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from pyflossing import NonFiniteError, check_jacobian, lyapunov_spectrum
-from pyflossing.loss import drive
+from pyflossing.model.loss import drive
+from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
+from pyflossing.model.spectrum import logarithms
+from pyflossing.model.surrogates import Surrogate, sign, spike
 from pyflossing.modules.steps import network_step
-from pyflossing.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
-from pyflossing.spectrum import logarithms
-from pyflossing.surrogates import Surrogate, sign, spike
 
 N, B, T = 5, 3, 40
 

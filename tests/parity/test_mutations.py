@@ -10,8 +10,9 @@ import pytest
 from parity.checks import all_checks
 from parity.report import Report
 from parity.runner import run_checks, select
-from pyflossing import legacy_task, tasks, weights
 from pyflossing.julia_random import _dsfmt, _logarithm, _mersenne_twister, _xoroshiro, _ziggurat
+from pyflossing.legacy import task
+from pyflossing.model import tasks, weights
 
 _ONE = np.uint64(1)
 _trial_data, _bits = tasks._trial_data, _xoroshiro.bits_from_words
@@ -63,7 +64,7 @@ MUTATIONS = {
     "target late by one step": (patch(tasks, "_trial_data", _late_by_one), "task/golden/data"),
     "bits filled row-major": (patch(_xoroshiro, "bits_from_words", _row_major), "task/golden/data"),
     "S = 2 admitted": (
-        patch(legacy_task, "require_integer", lambda name, value, *_, **__: 1 if name == "S" else value),
+        patch(task, "require_integer", lambda name, value, *_, **__: 1 if name == "S" else value),
         "refusals",
     ),
     "offset one ulp off": (patch(weights, "OFFSET", np.nextafter(np.float32(0.001), 1)), "weights/golden/ws"),

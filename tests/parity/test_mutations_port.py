@@ -12,7 +12,7 @@ from parity.checks import cases, golden, golden_network, golden_training, step, 
 from parity.checks.model import Check
 from parity.report import Report
 from parity.runner import run_checks, select
-from pyflossing import loss
+from pyflossing.model import loss
 
 pytestmark = pytest.mark.julia
 

@@ -1,0 +1,177 @@
+"""The original's 33 parameters, in order, and where each lives in the typed configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from pyflossing._support.arguments import FieldError, require_choice, require_float32, require_integer
+from pyflossing.config.schedule import FlossingSchedule
+from pyflossing.config.settings import Adam, Flossing, Seeds, TrainingConfig, Trials
+from pyflossing.model.networks import Network, network_from_name
+from pyflossing.model.tasks import DelayedXOR, task_from_number
+from pyflossing.model.weights import WeightDistribution
+
+
+class LegacyParameter(NamedTuple):
+    """One of the 33.
+
+    Attributes:
+        name: in the original.
+        field: in ``TrainingConfig``, with dots for a setting within a section.
+        kind: int or float.
+        unit: its unit.
+        meaning: what it is.
+    """
+
+    name: str
+    field: str
+    kind: type
+    unit: str
+    meaning: str
+
+
+LEGACY_PARAMETERS = (
+    LegacyParameter("N", "n_units", int, "", "units"),
+    LegacyParameter("E", "n_epochs", int, "epochs", "training epochs"),
+    LegacyParameter("Ef", "flossing.schedule.period", int, "epochs", "period of the inter-episodes"),
+    LegacyParameter("Ei", "flossing.schedule.episode", int, "epochs", "flossing epochs of an inter-episode"),
+    LegacyParameter("Ep", "flossing.schedule.before", int, "epochs", "flossing epochs before training"),
+    LegacyParameter("Ni", "flossing.schedule.n_episodes", int, "", "number of inter-episodes at most"),
+    LegacyParameter("B", "trials.batch_size", int, "trials", "batch"),
+    LegacyParameter("S", "", int, "", "input channels; must be 1"),
+    LegacyParameter("T", "trials.n_steps", int, "steps", "length of a training trial"),
+    LegacyParameter("Tp", "flossing.n_steps", int, "steps", "steps of the flossing spectrum"),
+    LegacyParameter("Ti", "flossing.trial_steps", int, "steps", "length of a flossing trial"),
+    LegacyParameter("sIC", "seeds.initial_state", int, "", "seed of the initial state"),
+    LegacyParameter("sIn", "seeds.inputs", int, "", "seed of the inputs"),
+    LegacyParameter("sNet", "seeds.network", int, "", "seed of the weights"),
+    LegacyParameter("sONS", "seeds.frame", int, "", "seed of the orthonormal frame"),
+    LegacyParameter("lr", "optimiser.learning_rate", float, "", "learning rate of Adam"),
+    LegacyParameter("b1", "optimiser.beta1", float, "", "decay of Adam's first moment"),
+    LegacyParameter("b2", "optimiser.beta2", float, "", "decay of Adam's second moment"),
+    LegacyParameter("IC", "weights.coupling", int, "", "recurrent weights: 1 Gaussian, 3 orthogonal"),
+    LegacyParameter("g", "weights.gain", float, "", "gain of the recurrent weights"),
+    LegacyParameter("gbar", "weights.mean_coupling", float, "", "mean of the recurrent weights, times N"),
+    LegacyParameter("I1", "trials.amplitude", float, "", "input amplitude"),
+    LegacyParameter("delay", "task.delay", int, "steps", "delay of the task"),
+    LegacyParameter("wsS", "weights.input_spread", float, "", "spread of the input weights"),
+    LegacyParameter("wsM", "weights.input_mean", float, "", "mean of the input weights"),
+    LegacyParameter("wrS", "weights.readout_spread", float, "", "spread of the readout weights"),
+    LegacyParameter("wrM", "weights.readout_mean", float, "", "mean of the readout weights"),
+    LegacyParameter("bS", "weights.bias_spread", float, "", "spread of the bias"),
+    LegacyParameter("bM", "weights.bias_mean", float, "", "lower end of the bias"),
+    LegacyParameter("nLE", "flossing.n_exponents", int, "", "exponents to floss; 0 for none"),
+    LegacyParameter("task", "task", int, "", "0 copy; h or -h the XOR of 2^h inputs"),
+    LegacyParameter("intype", "intype", int, "", "accepted and unused, as in the original"),
+    LegacyParameter("Lwnt", "flossing.target", float, "1/step", "target of the exponents"),
+)
+_NAMES = tuple(parameter.name for parameter in LEGACY_PARAMETERS)
+_LEGACY_NAME = {parameter.field: parameter.name for parameter in LEGACY_PARAMETERS if parameter.field}
+_COUPLINGS: dict[int, Literal["gaussian", "orthogonal"]] = {1: "gaussian", 3: "orthogonal"}
+
+
+def from_legacy(
+    values: tuple[Any, ...],
+    named: Mapping[str, Any],
+    network: str | Network,
+    dtype: Literal["float32", "float64"],
+) -> TrainingConfig:
+    """See :meth:`TrainingConfig.from_legacy`."""
+    p = _numbers(_bind(values, named))
+    require_choice("IC", p["IC"], tuple(_COUPLINGS))
+    if p["S"] != 1:
+        raise FieldError("S", p["S"], "the original's target has one channel, so it must be 1")
+    chosen = network_from_name(network) if isinstance(network, str) else network
+    try:
+        if p["task"] != 0 and p["delay"] < 1:
+            raise FieldError("delay", p["delay"], "an XOR task needs a delay of at least 1")
+        return TrainingConfig(
+            network=chosen,
+            n_units=p["N"],
+            weights=WeightDistribution(
+                coupling=_COUPLINGS[p["IC"]],
+                gain=p["g"],
+                mean_coupling=p["gbar"],
+                input_spread=p["wsS"],
+                input_mean=p["wsM"],
+                readout_spread=p["wrS"],
+                readout_mean=p["wrM"],
+                bias_spread=p["bS"],
+                bias_mean=p["bM"],
+            ),
+            task=task_from_number(p["task"], p["delay"]),
+            trials=Trials(p["B"], p["T"], p["I1"]),
+            flossing=Flossing(
+                p["nLE"], p["Lwnt"], p["Tp"], p["Ti"], FlossingSchedule(p["Ep"], p["Ei"], p["Ef"], p["Ni"])
+            ),
+            optimiser=Adam(p["lr"], p["b1"], p["b2"]),
+            seeds=Seeds(p["sIC"], p["sIn"], p["sNet"], p["sONS"]),
+            n_epochs=p["E"],
+            dtype=dtype,
+            intype=p["intype"],
+        )
+    except FieldError as error:
+        raise FieldError(_LEGACY_NAME.get(error.field, error.field), error.value, error.allowed) from None
+
+
+def to_legacy(config: TrainingConfig) -> tuple[int | float, ...]:
+    """See :meth:`TrainingConfig.to_legacy`."""
+    if not isinstance(config.flossing.schedule, FlossingSchedule):
+        raise FieldError("flossing.schedule", config.flossing.schedule, "only a FlossingSchedule has a legacy form")
+    if config.optimiser.clip_norm != Adam.clip_norm:
+        raise FieldError("optimiser.clip_norm", config.optimiser.clip_norm, "the legacy form knows 0.03 only")
+    if config.flossing.clip_norm != Flossing.clip_norm:
+        raise FieldError("flossing.clip_norm", config.flossing.clip_norm, "the legacy form does not clip flossing")
+    if config.flossing.n_trials != Flossing.n_trials:
+        raise FieldError("flossing.n_trials", config.flossing.n_trials, "the legacy form flosses one trial")
+    if config.trials.offset != Trials.offset:
+        raise FieldError("trials.offset", config.trials.offset, "the legacy form's inputs are 0 and I1")
+    values: list[int | float] = []
+    for parameter in LEGACY_PARAMETERS:
+        if parameter.name == "S":
+            values.append(1)
+        elif parameter.name == "IC":
+            values.append(1 if config.weights.coupling == "gaussian" else 3)
+        elif parameter.name == "task":
+            values.append(_task_number(config))
+        else:
+            values.append(_at(config, parameter.field))
+    return tuple(values)
+
+
+def _bind(values: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by name, as Python itself would bind them."""
+    if len(values) > len(_NAMES):
+        raise TypeError(f"the legacy call has {len(_NAMES)} parameters, not {len(values)}")
+    bound = dict(zip(_NAMES, values, strict=False))
+    for name, value in named.items():
+        if name not in _NAMES:
+            raise TypeError(f"{name!r} is not one of the legacy parameters {', '.join(_NAMES)}")
+        if name in bound:
+            raise TypeError(f"{name} is given twice")
+        bound[name] = value
+    missing = [name for name in _NAMES if name not in bound]
+    if missing:
+        raise TypeError(f"missing legacy parameters: {', '.join(missing)}")
+    return bound
+
+
+def _numbers(bound: Mapping[str, Any]) -> dict[str, Any]:
+    """Python numbers of the right kind; ranges are the configuration's business."""
+    convert = {int: require_integer, float: require_float32}
+    return {p.name: convert[p.kind](p.name, bound[p.name]) for p in LEGACY_PARAMETERS}
+
+
+def _at(config: TrainingConfig, path: str) -> Any:
+    value: Any = config
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _task_number(config: TrainingConfig) -> int:
+    task = config.task
+    if not isinstance(task, DelayedXOR):
+        return 0
+    return task.levels if task.scoring == "early" else -task.levels

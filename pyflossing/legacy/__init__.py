@@ -1,0 +1,1 @@
+"""The original's functions under their own names and argument orders."""

@@ -1,0 +1,1 @@
+"""What is computed: networks and surrogates, weights, tasks, loss, Lyapunov spectrum."""

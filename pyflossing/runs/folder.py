@@ -1,0 +1,227 @@
+"""A run in a folder of its own, that can be stopped at any moment and resumed bit for bit.
+
+    config.toml     all settings
+    log.jsonl       a line for each update (see ``run_log``)
+    checkpoint.npz  what the run is resumed from; gone when it has ended
+    result.npz      the result, when it has ended
+
+Files are replaced as a whole, so a process that is killed leaves the old or the new one. Processes that share a folder
+(the lock is ``flock``'s, so Linux and macOS only) take turns: the second is refused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pyflossing._support.arguments import FieldError, Limit
+from pyflossing._support.files import write_atomically
+from pyflossing._support.folders import LOCK, FolderInUse, alone_in, writing
+from pyflossing.config.settings import TrainingConfig
+from pyflossing.runs.checkpoints import Checkpoint
+from pyflossing.runs.log import log_line, log_of_series
+from pyflossing.training.loop import Callback, run, suitable_threads
+from pyflossing.training.result import TrainingResult
+
+CONFIG, LOG, CHECKPOINT, RESULT = "config.toml", "log.jsonl", "checkpoint.npz", "result.npz"
+_FILES = (CONFIG, LOG, CHECKPOINT, RESULT)
+
+__all__ = [
+    "CHECKPOINT",
+    "CONFIG",
+    "LOCK",
+    "LOG",
+    "RESULT",
+    "FolderInUse",
+    "Stopped",
+    "keep",
+    "resume",
+    "train_in",
+    "train_or_resume",
+]
+
+_Found = TypeVar("_Found", TrainingResult, Checkpoint)
+
+
+class Stopped(Exception):
+    """A run ended early because it was asked to; its checkpoint is written.
+
+    Attributes:
+        folder: of the run.
+        epoch: training epochs completed.
+    """
+
+    def __init__(self, folder: Path, epoch: int) -> None:
+        super().__init__(f"stopped after epoch {epoch}; pyflossing.runs.resume({str(folder)!r}) goes on from there")
+        self.folder = folder
+        self.epoch = epoch
+
+
+def train_in(
+    folder: str | Path,
+    config: TrainingConfig,
+    callbacks: Iterable[Callback] = (),
+    *,
+    checkpoint_every: float = 30.0,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainingResult:
+    """Train in a folder, which is made if it does not exist.
+
+    Args:
+        folder: of this run alone.
+        config: all settings.
+        callbacks: called with every record, as in :func:`pyflossing.train`.
+        checkpoint_every: seconds between checkpoints; 0 for one after every update.
+        stop: asked after every update; true writes a checkpoint and raises ``Stopped``.
+
+    Returns:
+        the result, which is in the folder too.
+
+    Raises:
+        FileExistsError: the folder holds a run.
+        FolderInUse: another process is running in it.
+        Stopped: see ``stop``.
+        OSError: a file cannot be written; what was written before stays as it is, and can be resumed.
+        NonFiniteError: as in :func:`pyflossing.train`.
+    """
+    place = Path(folder)
+    _check_interval(checkpoint_every)
+    with _new_run(place, config):
+        return _go_on(place, Checkpoint.of_new_run(config), tuple(callbacks), checkpoint_every, stop)
+
+
+def resume(
+    folder: str | Path,
+    callbacks: Iterable[Callback] = (),
+    *,
+    checkpoint_every: float = 30.0,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainingResult:
+    """Go on with the run of a folder from its last checkpoint; the numbers are those of an uninterrupted run.
+
+    On the same machine and with the same versions they are the same bit for bit. A run that has ended gives its result.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: one of its files is damaged, or its checkpoint is of other settings than its config.toml.
+        FolderInUse, Stopped, OSError, NonFiniteError: as in :func:`train_in`.
+    """
+    place = Path(folder)
+    _check_interval(checkpoint_every)
+    if not (place / CONFIG).is_file():
+        raise FileNotFoundError(f"{place} holds no run: there is no {CONFIG} in it")
+    with alone_in(place, _FILES):
+        config = TrainingConfig.load(place / CONFIG)
+        if (place / RESULT).exists():
+            return _of_config(TrainingResult.load(place / RESULT), config, place / RESULT)
+        if (place / CHECKPOINT).exists():
+            checkpoint = _of_config(Checkpoint.load(place / CHECKPOINT), config, place / CHECKPOINT)
+        else:
+            checkpoint = Checkpoint.of_new_run(config)
+        return _go_on(place, checkpoint, tuple(callbacks), checkpoint_every, stop)
+
+
+def train_or_resume(
+    folder: str | Path,
+    config: TrainingConfig,
+    callbacks: Iterable[Callback] = (),
+    *,
+    checkpoint_every: float = 30.0,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainingResult:
+    """``resume`` where the folder holds a run of this configuration, ``train_in`` where it holds none.
+
+    Raises:
+        ValueError: the folder holds a run of another configuration; and as in ``resume``.
+    """
+    place = Path(folder)
+    if not (place / CONFIG).exists():
+        return train_in(place, config, callbacks, checkpoint_every=checkpoint_every, stop=stop)
+    if TrainingConfig.load(place / CONFIG) != config:
+        raise ValueError(f"{place} holds a run of other settings")
+    return resume(place, callbacks, checkpoint_every=checkpoint_every, stop=stop)
+
+
+def keep(folder: str | Path, result: TrainingResult) -> None:
+    """Keep a result that was computed without a folder as a finished run in one, which is made if it does not exist.
+
+    Raises:
+        FileExistsError, FolderInUse, OSError: as in :func:`train_in`.
+    """
+    place = Path(folder)
+    with _new_run(place, result.config):
+        with writing(place / LOG):
+            write_atomically(place / LOG, "".join(log_of_series(result.arrays())).encode())
+        with writing(place / RESULT):
+            result.save(place / RESULT)
+
+
+@contextmanager
+def _new_run(place: Path, config: TrainingConfig) -> Iterator[None]:
+    """Alone in a folder that holds the settings and nothing else of a run."""
+
+    def check() -> None:
+        if (place / CONFIG).exists():
+            raise FileExistsError(f"{place} holds a run already: resume it, or choose another folder")
+
+    check()
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+    with alone_in(place, _FILES):
+        check()  # another process may have been faster
+        with writing(place / CONFIG):
+            config.save(place / CONFIG)
+        yield
+
+
+def _go_on(
+    place: Path,
+    checkpoint: Checkpoint,
+    callbacks: tuple[Callback, ...],
+    checkpoint_every: float,
+    stop: Callable[[], bool],
+) -> TrainingResult:
+    config, state, history = checkpoint.config, checkpoint.state, checkpoint.history
+    started = time.perf_counter() - checkpoint.elapsed_seconds
+    saved = time.monotonic()
+
+    def save() -> None:
+        checkpoint.elapsed_seconds = time.perf_counter() - started
+        with writing(place / CHECKPOINT):
+            checkpoint.save(place / CHECKPOINT)
+
+    with writing(place / LOG):
+        # a killed run's log may end beyond its checkpoint, or within a line
+        write_atomically(place / LOG, "".join(log_of_series(history.series(config))).encode())
+    with suitable_threads(config.n_units), (place / LOG).open("a", encoding="utf-8", buffering=1) as log:
+        for record in run(config, state):
+            history(record)
+            with writing(place / LOG):
+                log.write(log_line(record))
+            for callback in callbacks:
+                callback(record)
+            stopping = stop()
+            if stopping or time.monotonic() - saved >= checkpoint_every:
+                save()
+                saved = time.monotonic()
+            if stopping:
+                raise Stopped(place, state.epoch)
+    result = history.result(config, checkpoint.initial, state.parameters, time.perf_counter() - started)
+    with writing(place / RESULT):
+        result.save(place / RESULT)
+    (place / CHECKPOINT).unlink(missing_ok=True)
+    return result
+
+
+def _check_interval(checkpoint_every: float) -> None:
+    if not Limit(float).check("checkpoint_every", checkpoint_every) >= 0:
+        raise FieldError("checkpoint_every", checkpoint_every, "it must be a number of seconds from 0")
+
+
+def _of_config(found: _Found, config: TrainingConfig, path: Path) -> _Found:
+    if found.config != config:
+        raise ValueError(f"{path} is of other settings than the {CONFIG} beside it")
+    return found

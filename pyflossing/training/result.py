@@ -1,0 +1,147 @@
+"""What a run gives back, with its settings; and its file, an npz without pickles."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pyflossing import __version__
+from pyflossing._support.errors import DamagedFileError
+from pyflossing._support.files import write_atomically
+from pyflossing._support.npz import read_npz
+from pyflossing.config.settings import TrainingConfig
+from pyflossing.config.toml import from_dict, to_dict
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+FORMAT = "pyflossing training result 1"
+PARAMETERS = ("ws", "J", "wr", "b", "offset", "x0")
+_SERIES = ("loss", "accuracy", "spectra", "flossing_loss", "flossing_epochs", "trial_order")
+_GROUPS = ("gradient_norms", "initial", "final")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """Everything that a run of E epochs with n flossing epochs of k exponents produced.
+
+    Attributes:
+        config: all settings.
+        loss: (E,), before each update.
+        accuracy: (E,), 0 to 1, before each update.
+        spectra: (n, k), 1/step, in the order of the frame's columns; (0, 0) if k = 0.
+        flossing_loss: (n,), 1/step^2.
+        flossing_epochs: (n, 2), training epoch and number within the episode, both from 1.
+        trial_order: (E, B), from 1.
+        gradient_norms: (E,) by parameter, Euclidean, before clipping.
+        initial, final: parameters by name: ws (N, 1), J (N, N), wr (1, N), b (N,), offset (1,), x0 (n_states, B).
+        versions: of what computed them.
+        elapsed_seconds: how long it took.
+    """
+
+    config: TrainingConfig
+    loss: FloatArray
+    accuracy: FloatArray
+    spectra: FloatArray
+    flossing_loss: FloatArray
+    flossing_epochs: IntArray
+    trial_order: IntArray
+    gradient_norms: Mapping[str, FloatArray]
+    initial: Mapping[str, npt.NDArray[Any]]
+    final: Mapping[str, npt.NDArray[Any]]
+    versions: Mapping[str, str]
+    elapsed_seconds: float
+
+    def __repr__(self) -> str:
+        config = self.config
+        end = f", final loss {self.loss[-1]:.4g}, accuracy {self.accuracy[-1]:.3f}" if len(self.loss) else ""
+        return (
+            f"<TrainingResult: {config.network.kind} network of {config.n_units} units, {len(self.loss)} epochs, "
+            f"{len(self.flossing_loss)} flossing epochs{end}>"
+        )
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All numbers by name, those of a group as "group/name"."""
+        found = {name: getattr(self, name) for name in _SERIES}
+        for group in _GROUPS:
+            found |= {f"{group}/{name}": array for name, array in getattr(self, group).items()}
+        return found
+
+    def same_numbers(self, other: TrainingResult) -> bool:
+        """Whether all arrays are equal bit for bit (times and versions aside)."""
+        ours, theirs = self.arrays(), other.arrays()
+        return ours.keys() == theirs.keys() and all(
+            a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+            for a, b in ((array, theirs[name]) for name, array in ours.items())
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write an npz file, atomically and under exactly this name."""
+        header = {
+            "format": FORMAT,
+            "config": to_dict(self.config),
+            "versions": dict(self.versions),
+            "elapsed_seconds": self.elapsed_seconds,
+        }
+        stream = io.BytesIO()
+        np.savez_compressed(stream, header=np.array(json.dumps(header)), **self.arrays())  # type: ignore[arg-type]
+        write_atomically(Path(path), stream.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> TrainingResult:
+        """Read a file of ``save``.
+
+        Raises:
+            OSError: there is no such file, or it cannot be read.
+            DamagedFileError: a ValueError: the file is truncated, or none of ours, or of another version.
+        """
+        return _from_arrays(path, read_npz(path, "result"))
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes: pyflossing, torch, numpy, Python, and the platform."""
+    return {
+        "pyflossing": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def _from_arrays(path: str | Path, arrays: dict[str, npt.NDArray[Any]]) -> TrainingResult:
+    header = _header(path, arrays)
+    expected = {*_SERIES, *(f"{group}/{name}" for group in _GROUPS for name in PARAMETERS)}
+    if arrays.keys() != expected:
+        odd = ", ".join(sorted(arrays.keys() ^ expected))
+        raise DamagedFileError(f"{path} is not a result of pyflossing: it lacks, or has too many of: {odd}")
+    try:
+        config = from_dict(header["config"])
+        rest = {
+            "versions": {str(k): str(v) for k, v in header["versions"].items()},
+            "elapsed_seconds": float(header["elapsed_seconds"]),
+        }
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DamagedFileError(f"{path} is not a result of pyflossing: it has unreadable settings ({error})") from error
+    groups = {group: {name: arrays[f"{group}/{name}"] for name in PARAMETERS} for group in _GROUPS}
+    return TrainingResult(config=config, **{name: arrays[name] for name in _SERIES}, **groups, **rest)  # type: ignore[arg-type]
+
+
+def _header(path: str | Path, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
+    try:
+        header = json.loads(str(arrays.pop("header")[()]))
+        found = header["format"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFileError(f"{path} is not a result of pyflossing: it has no readable header") from error
+    if found != FORMAT:
+        raise DamagedFileError(f"{path} has the format {found!r}; this version of pyflossing reads {FORMAT!r}")
+    return dict(header)

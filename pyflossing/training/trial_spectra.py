@@ -1,0 +1,45 @@
+"""Lyapunov spectra of a built-in network along several trials of its task."""
+
+from __future__ import annotations
+
+import torch
+
+from pyflossing.config.settings import TrainingConfig
+from pyflossing.model.loss import Parameters, drive
+from pyflossing.modules.lyapunov import lyapunov_spectrum
+from pyflossing.modules.result import LyapunovSpectrum
+from pyflossing.modules.steps import network_step
+from pyflossing.training.loop import suitable_threads
+
+
+def trial_spectra(
+    config: TrainingConfig, parameters: Parameters, k: int, n_steps: int, n_trials: int, input_seed: int | None = None
+) -> LyapunovSpectrum:
+    """The leading k exponents (1/step) along each of B trials, (B, k), with the hand-written Jacobian.
+
+    Trial j starts from column j of the initial state, modulo the columns that there are.
+
+    Args:
+        config: of the network and its task.
+        parameters: of the network, such as ``initial_parameters(config)``.
+        k: number of exponents.
+        n_steps: of each trial; of these the first 10 + ceil(n_steps / 10) do not count.
+        n_trials: B.
+        input_seed: of the trials; by default that of the first flossing epoch, whose trial is then the first one of
+            a single trial.
+
+    Raises:
+        ValueError: a number out of range.
+        NonFiniteError: a state or direction that is not finite.
+    """
+    seed = config.input_seed(2) if input_seed is None else input_seed
+    data = config.draw_trials(n_trials, n_steps, seed)
+    p = parameters
+    with torch.no_grad(), suitable_threads(config.n_units):
+        u = drive(p.ws, p.b, torch.from_numpy(data.inputs).to(p.J))
+        columns = torch.arange(n_trials) % p.x0.shape[1]
+        step, action = network_step(config.network, p.J)
+        return lyapunov_spectrum(
+            step, p.x0[:, columns].mT.contiguous(), u.mT.contiguous(), k, frame=config.seeds.frame,
+            jacobian_action=action,
+        )  # fmt: skip
