@@ -12,7 +12,7 @@ import pytest
 from page_code import ROOT, blocks, without_numbers
 from sweep_cases import sweep
 
-from pyflossing.legacy_parameters import LEGACY_PARAMETERS
+from pyflossing.config.legacy import LEGACY_PARAMETERS
 
 PAGE = ROOT / "README.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -48,7 +48,8 @@ def test_the_commands_for_a_terminal_run_in_their_order(tmp_path):
     sweep(n_epochs=2).save(tmp_path / "my-sweep.toml")
     first, rest = TERMINAL.split("\n", 1)
     assert first.startswith("pyflossing config > my.toml")
-    edited = "sed -i 's/^n_epochs = .*/n_epochs = 3/; s/^before = .*/before = 2/; s/^n_episodes = .*/n_episodes = 0/' my.toml"
+    changes = "s/^n_epochs = .*/n_epochs = 3/; s/^before = .*/before = 2/; s/^n_episodes = .*/n_episodes = 0/"
+    edited = f"sed -i '{changes}' my.toml"
     commands = f"{first}\n{edited}\n{smaller(rest)[0]}"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
@@ -90,13 +91,15 @@ def test_the_part_of_a_report_is_that_of_its_command(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     shown, made = REPORT.splitlines(), done.stdout.splitlines()
     assert shown[-1] in made  # how many comparisons were made, passed, failed and skipped
-    rows = [line.split("  ") for line in shown[2:] if line[:1].isalpha() and "/" in line]
+    rows = [line for line in shown[2:] if line[:1].isalpha() and "/" in line]
     assert len(rows) == 5
     for row in rows:
-        cells = [cell.strip() for cell in row if cell.strip()][:-1]  # the result is the machine's
-        assert any(
-            [cell.strip() for cell in line.split("  ") if cell.strip()][: len(cells)] == cells for line in made
-        ), row
+        assert cells(row)[:-1] in [cells(line)[:-1] for line in made], row  # the result is the machine's
+
+
+def cells(row):
+    """The cells of a table's line."""
+    return re.split(r" {2,}", row.strip())
 
 
 def test_where_things_are_found_is_where_they_are():
