@@ -9,7 +9,7 @@ from pyflossing import config
 from pyflossing.config import schedule
 from pyflossing.gradients import by_autograd
 from pyflossing.model import loss, networks, spectrum, surrogates, weights
-from pyflossing.training import loop, optimiser
+from pyflossing.training import epochs, optimiser, state
 
 TANH, BINARY = networks.TanhNetwork, networks.BinaryNetwork
 SPIKING, STEP = networks.SpikingNetwork, surrogates._Step
@@ -170,27 +170,27 @@ UPDATES = {
 }  # fmt: skip
 
 RUNS = {
-    "seed of the training trials": Mutation(loop, "batch", "seed(epoch)", "seed(epoch + 1)", RUN),
-    "seed of the flossing trials": Mutation(loop, "_flossing_epoch", "(epoch + fl", "(epoch + 1 + fl", RUN),
+    "seed of the training trials": Mutation(epochs, "batch", "seed(epoch)", "seed(epoch + 1)", RUN),
+    "seed of the flossing trials": Mutation(epochs, "_flossing_epoch", "(epoch + fl", "(epoch + 1 + fl", RUN),
     "amplitude of the inputs": Mutation(
         config.TrainingConfig, "draw_trials", "=self.trials", "=1.001 * self.trials", RUN
     ),
-    "trials not shuffled": Mutation(loop, "batch", "order - 1", "np.sort(order) - 1", RUN),
-    "seed of the shuffle": Mutation(loop, "_trial_orders", "range(start, min(", "range(start + 1, 1 + min(", RUN),
-    "seed of the frame": Mutation(loop, "initial_state", "seeds.frame", "seeds.frame + 1", RUN),
+    "trials not shuffled": Mutation(epochs, "batch", "order - 1", "np.sort(order) - 1", RUN),
+    "seed of the shuffle": Mutation(epochs, "_trial_orders", "range(start, min(", "range(start + 1, 1 + min(", RUN),
+    "seed of the frame": Mutation(state, "initial_state", "seeds.frame", "seeds.frame + 1", RUN),
     "seed of the initial state": Mutation(
-        loop, "initial_parameters", "seeds.initial_state)", "seeds.initial_state + 1)", ("golden/c08",)
+        state, "initial_parameters", "seeds.initial_state)", "seeds.initial_state + 1)", ("golden/c08",)
     ),
-    "seed of the network": Mutation(loop, "initial_parameters", "seeds.network,", "seeds.network + 1,", RUN),
+    "seed of the network": Mutation(state, "initial_parameters", "seeds.network,", "seeds.network + 1,", RUN),
     "flossing from the last trial": Mutation(
-        loop, "_flossing_gradient", "x0[:, trial % x0.shape[1]]", "x0[:, -1]", RUN
+        epochs, "_flossing_gradient", "x0[:, trial % x0.shape[1]]", "x0[:, -1]", RUN
     ),
     "flossing with training's moments": Mutation(
-        loop, "_flossing_epoch", "adam = state.parameters, state.flossing_adam",
+        epochs, "_flossing_epoch", "adam = state.parameters, state.flossing_adam",
         "adam = state.parameters, state.training_adam", RUN,
     ),
     "flossing clips": Mutation(
-        loop, "_flossing_epoch", "settings.clip_threshold", "1e-4", RUN
+        epochs, "_flossing_epoch", "settings.clip_threshold", "1e-4", RUN
     ),
     "flossing before training": Mutation(
         schedule.FlossingSchedule, "episode_length", "return self.before", "return self.before + 1", RUN
@@ -204,9 +204,9 @@ RUNS = {
     "number of episodes": Mutation(
         schedule.FlossingSchedule, "episode_length", "< self.n_episodes", "< self.n_episodes - 1", RUN
     ),
-    "the first episode counts": Mutation(loop, "flossing_episode", "if length and epoch > 1", "if length", RUN),
+    "the first episode counts": Mutation(epochs, "flossing_episode", "if length and epoch > 1", "if length", RUN),
     "all parameters clipped together": Mutation(
-        loop, "training_updates", "clip(gradient, limit, length)", "gradient * (0.03 / lengths[0])", RUN
+        epochs, "training_updates", "clip(gradient, limit, length)", "gradient * (0.03 / lengths[0])", RUN
     ),
     "mean coupling": Mutation(
         weights, "initial_weights", "real(chosen.mean_coupling)", "real(1.001 * chosen.mean_coupling)", ("J_gaussian",)

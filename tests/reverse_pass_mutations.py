@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mutation import live, mutations_of
 
-from pyflossing.gradients import flossing_pass, training_pass, trajectory_pass
+from pyflossing.gradients import flossing_pass, qr_adjoint, training_pass, trajectory_pass
 from pyflossing.model import surrogates
 
 _LOSS, _GRADIENTS, _FLOSSING = (live("tanh", row) for row in ("loss", "gradients", "flossing"))
@@ -129,7 +129,7 @@ REVERSE_PASSES = {
         states=("direct[:, None", "1.001 * direct[:, None"),
     ),
     **mutations_of(
-        flossing_pass, "qr_adjoint", _FLOSSING,
+        qr_adjoint, "qr_adjoint", _FLOSSING,
         weights=("sub_(weights)", "sub_(1.001 * weights)"),
         projection=("alpha=-1", "alpha=-0.999"),
     ),

@@ -133,6 +133,41 @@ def test_toml_that_leaves_things_out_has_the_defaults():
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[network]\nkind = "spiking"', {}),
+        ("[network]\nthreshold = 0.7", {"threshold": 0.7}),
+        (
+            '[network]\nkind = "spiking"\nsynaptic_decay = 0.8\nmembrane_decay = 0.9\nmembrane_gain = 0.1',
+            {"synaptic_decay": 0.8, "membrane_decay": 0.9, "membrane_gain": 0.1},
+        ),
+        (
+            '[network.jacobian_surrogate]\nname = "sech2"\n[network.spike_surrogate]\nsharpness = 3',
+            {"jacobian_surrogate": Surrogate("sech2", 1.0), "spike_surrogate": Surrogate("fast_sigmoid", 3.0)},
+        ),
+    ],
+)
+def test_what_a_file_leaves_out_of_a_spiking_network_is_as_in_the_default_configuration(text, expected):
+    network = TrainingConfig.from_toml(text).network
+    assert network == replace(SpikingNetwork.per_step(), **expected)
+    assert TrainingConfig.from_toml(TrainingConfig.from_toml(text).to_toml()).network == network
+
+
+def test_a_section_without_its_kind_has_that_of_the_default_configuration():
+    config = TrainingConfig.from_toml("[flossing.schedule]\nbefore = 3\n[task]\ndelay = 5")
+    assert config.flossing.schedule == FlossingSchedule(before=3)
+    assert config.task == DelayedXOR(5)
+    assert TrainingConfig.from_toml('[task]\nkind = "delayed_xor"') == TrainingConfig()
+
+
+def test_a_section_of_another_kind_has_that_kinds_own_defaults():
+    text = '[network]\nkind = "binary"\n[network.surrogate]\nsharpness = 0.5'
+    assert TrainingConfig.from_toml(text).network == BinaryNetwork(Surrogate("sech2", 0.5))
+    text = '[flossing.schedule]\nkind = "adaptive"\nthreshold = 0.1\nepisode = 4\nn_episodes = 2'
+    assert TrainingConfig.from_toml(text).flossing.schedule == AdaptiveSchedule(0.1, 4, 2)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("n_units =", "this is not TOML"),
@@ -142,9 +177,9 @@ def test_toml_that_leaves_things_out_has_the_defaults():
         ("trials = 3", "trials = 3 is not allowed: it must be a table"),
         ("[trials]\nsteps = 3", "trials.steps is not a setting"),
         ("[trials]\nbatch_size = 0", "trials.batch_size = 0 is not allowed"),
-        ("[network]\nsharpness = 1", "network.kind = None is not allowed"),
+        ("[network]\nsharpness = 1", "network.sharpness is not a setting; network of kind spiking has syn"),
         ('[network]\nkind = "lstm"', "network.kind = 'lstm' is not allowed"),
-        ('[network]\nkind = "spiking"', "network: .*missing"),
+        ('[task]\nkind = "delayed_copy"', "task: .*missing"),
         ('[network]\nkind = "binary"\n[network.surrogate]\nname = "x"\nsharpness = 1', "network.surrogate.name = 'x'"),
         ('[weights]\ncoupling = "sparse"', "weights.coupling = 'sparse' is not allowed"),
         ('[task]\nkind = "delayed_xor"\ndelay = 0', "task.delay = 0 is not allowed"),

@@ -29,8 +29,10 @@ from pyflossing import (
 )
 from pyflossing.gradients import by_autograd
 from pyflossing.julia_random import MersenneTwister
-from pyflossing.training.loop import EpochRecord, FlossingRecord, initial_parameters, initial_state, run
+from pyflossing.training.loop import run
 from pyflossing.training.progress import Progress
+from pyflossing.training.records import EpochRecord, FlossingRecord
+from pyflossing.training.state import initial_parameters, initial_state
 
 SMALL = TrainingConfig(
     network=TanhNetwork(),

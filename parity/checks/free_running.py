@@ -22,7 +22,8 @@ from parity.checks.model import Array
 from pyflossing.config import TrainingConfig
 from pyflossing.julia_random import MersenneTwister
 from pyflossing.model import loss, weights
-from pyflossing.training import loop
+from pyflossing.training import loop, records
+from pyflossing.training.state import TrainingState, initial_state
 
 N_RUNS = 3
 HORIZON = 1e-3
@@ -83,9 +84,9 @@ class Run:
     final: dict[str, Array]
 
 
-def start(config: TrainingConfig, moved: int = 0) -> loop.TrainingState:
+def start(config: TrainingConfig, moved: int = 0) -> TrainingState:
     """The state before the first epoch; for ``moved`` > 0 with every number moved by a rounding."""
-    state = loop.initial_state(config)
+    state = initial_state(config)
     if not moved:
         return state
     rng = np.random.default_rng(moved)
@@ -128,11 +129,11 @@ def simulate(config: TrainingConfig, moved: int = 0, max_records: int | None = N
     with loop.suitable_threads(config.n_units):
         state = start(config, moved)
         initial = state.parameters
-        epochs: list[loop.EpochRecord] = []
-        flossing: list[loop.FlossingRecord] = []
+        epochs: list[records.EpochRecord] = []
+        flossing: list[records.FlossingRecord] = []
         readouts = []
         for record in loop.run(config, state):
-            if isinstance(record, loop.EpochRecord):
+            if isinstance(record, records.EpochRecord):
                 epochs.append(record)
                 readouts.append(_readout(config, record))
             else:
@@ -156,7 +157,7 @@ def simulate(config: TrainingConfig, moved: int = 0, max_records: int | None = N
         )
 
 
-def _readout(config: TrainingConfig, record: loop.EpochRecord) -> Array:
+def _readout(config: TrainingConfig, record: records.EpochRecord) -> Array:
     """Readouts of the scored steps in an epoch: how near each decision was."""
     p, trials = record.parameters, config.trials
     seed = config.input_seed(record.epoch)

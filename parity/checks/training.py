@@ -24,6 +24,8 @@ from parity.checks.step import UPDATE_CAUSE, update_bound
 from parity.checks.trajectory import julia_flossing, julia_gradients, julia_loss
 from pyflossing.config import TrainingConfig
 from pyflossing.training import loop
+from pyflossing.training.records import EpochRecord, FlossingRecord
+from pyflossing.training.state import initial_state
 
 _FLOSSED = ("ws", "J", "b")
 
@@ -126,13 +128,13 @@ def configuration(under_test: NetworkUnderTest, setting: RunSetting, dtype: str)
 
 
 @lru_cache(maxsize=64)
-def records(config: TrainingConfig) -> tuple[list[loop.EpochRecord], list[loop.FlossingRecord], list[Any]]:
+def records(config: TrainingConfig) -> tuple[list[EpochRecord], list[FlossingRecord], list[Any]]:
     """The records of a run, training and flossing, and for each flossing one the parameters after it."""
     epochs, flossing, after = [], [], []
     with loop.suitable_threads(config.n_units):
-        state = loop.initial_state(config)
+        state = initial_state(config)
         for record in loop.run(config, state):
-            if isinstance(record, loop.EpochRecord):
+            if isinstance(record, EpochRecord):
                 epochs.append(record)
             else:
                 flossing.append(record)
@@ -140,11 +142,11 @@ def records(config: TrainingConfig) -> tuple[list[loop.EpochRecord], list[loop.F
     return epochs, flossing, after
 
 
-def _chosen_epochs(config: TrainingConfig) -> list[loop.EpochRecord]:
+def _chosen_epochs(config: TrainingConfig) -> list[EpochRecord]:
     return [records(config)[0][epoch - 1] for epoch in _RESYNCHRONISED_EPOCHS]
 
 
-def _chosen_flossing(config: TrainingConfig) -> list[tuple[loop.FlossingRecord, Any]]:
+def _chosen_flossing(config: TrainingConfig) -> list[tuple[FlossingRecord, Any]]:
     _, flossing, after = records(config)
     return [(flossing[place], after[place]) for place in _RESYNCHRONISED_FLOSSING]
 
@@ -153,7 +155,7 @@ def _arrays(parameters: Any) -> dict[str, Array]:
     return {name: getattr(parameters, name).numpy() for name in PARAMETERS}
 
 
-def _epoch_case(config: TrainingConfig, record: loop.EpochRecord, order: Array, data: tuple[Array, Array]) -> Case:
+def _epoch_case(config: TrainingConfig, record: EpochRecord, order: Array, data: tuple[Array, Array]) -> Case:
     n_states = config.network.n_states(config.n_units)
     return Case(
         f"epoch {record.epoch}",
@@ -215,7 +217,7 @@ def _julia_epochs(chosen: Chosen, julia: JuliaConnection) -> Arrays:
     return results
 
 
-def _flossing_case(config: TrainingConfig, record: loop.FlossingRecord, inputs: Array, frame: Array) -> Case:
+def _flossing_case(config: TrainingConfig, record: FlossingRecord, inputs: Array, frame: Array) -> Case:
     parameters = _arrays(record.parameters)
     return Case(
         f"flossing {record.epoch}/{record.flossing_epoch}",
@@ -237,10 +239,10 @@ def _our_flossing(config: TrainingConfig, place: int) -> Case:
     settings = config.flossing
     seed = config.input_seed(record.epoch + record.flossing_epoch)
     data = config.draw_trials(1, settings.trial_steps, seed)
-    return _flossing_case(config, record, data.inputs, loop.initial_state(config).frame.numpy())
+    return _flossing_case(config, record, data.inputs, initial_state(config).frame.numpy())
 
 
-def _flossing_title(setting: RunSetting, record: loop.FlossingRecord) -> str:
+def _flossing_title(setting: RunSetting, record: FlossingRecord) -> str:
     return f"IC={setting.IC} before epoch {record.epoch}, flossing epoch {record.flossing_epoch}"
 
 
@@ -264,7 +266,7 @@ def _julia_flossing(chosen: Chosen, julia: JuliaConnection) -> Arrays:
         for record, _ in _chosen_flossing(config):
             seed = int(legacy[1]) * int(legacy[12]) + record.epoch + record.flossing_epoch
             inputs, _targets = _julia_trials(julia, config, 1, config.flossing.trial_steps, seed)
-            of = _flossing_case(config, record, inputs, loop.initial_state(config).frame.numpy())
+            of = _flossing_case(config, record, inputs, initial_state(config).frame.numpy())
             title = _flossing_title(setting, record)
             results |= {f"{title}: {n}": values for n, values in julia_flossing(julia, of, config.dtype).items()}
     return results

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-import pyflossing
+from pyflossing._support.version import __version__
 from pyflossing.cli import config, figure, legacy, legacy_values, parity, show, spectrum, sweep, train
 from pyflossing.cli.output import write_line
 
@@ -36,7 +36,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        write_line(f"pyflossing {pyflossing.__version__}")
+        write_line(f"pyflossing {__version__}")
         raise typer.Exit
 
 

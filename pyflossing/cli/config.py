@@ -43,11 +43,10 @@ def config(
 
     from pyflossing.config.settings import TrainingConfig  # noqa: PLC0415 - these need torch
     from pyflossing.config.template import template  # noqa: PLC0415
-    from pyflossing.config.toml import to_dict  # noqa: PLC0415
 
     settings = config_of_values(values, network, dtype) if from_legacy else None
     if as_json:
-        write_json(to_dict(settings or TrainingConfig()))
+        write_json((settings or TrainingConfig()).to_dict())
     else:
         write_line((template() if settings is None else settings.to_toml()).rstrip("\n"))
 

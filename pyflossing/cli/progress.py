@@ -18,7 +18,7 @@ from pyflossing.cli.errors import forget_stdout
 from pyflossing.cli.output import on_terminal, write_line
 from pyflossing.config.schedule import FlossingSchedule
 from pyflossing.config.settings import TrainingConfig
-from pyflossing.training.loop import EpochRecord, FlossingRecord, Record
+from pyflossing.training.records import EpochRecord, FlossingRecord, Record
 
 _SECONDS_BETWEEN_PICTURES = 0.1
 _SECONDS_BETWEEN_LINES = 10.0

@@ -100,9 +100,7 @@ def numbers(result: TrainingResult) -> dict[str, Any]:
 
 def differences(ours: TrainingConfig, theirs: TrainingConfig) -> list[str]:
     """The settings in which a folder's run differs from what was asked for, in words."""
-    from pyflossing.config.toml import to_dict  # noqa: PLC0415
-
-    wanted, held = _flat(to_dict(ours)), _flat(to_dict(theirs))
+    wanted, held = _flat(ours.to_dict()), _flat(theirs.to_dict())
     names = dict.fromkeys([*held, *wanted])
     return [
         f"{name} is {held.get(name, 'absent')!r} there, {wanted.get(name, 'absent')!r} here"

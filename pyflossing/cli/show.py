@@ -129,9 +129,8 @@ def _unfinished(run: RunFolder) -> dict[str, str]:
 
 def _document(config: TrainingConfig, run: RunFolder | None, result: TrainingResult | None) -> dict[str, Any]:
     from pyflossing.cli.running import numbers, resume_command  # noqa: PLC0415
-    from pyflossing.config.toml import to_dict  # noqa: PLC0415
 
-    document: dict[str, Any] = {"state": "finished" if run is None else run.state, "config": to_dict(config)}
+    document: dict[str, Any] = {"state": "finished" if run is None else run.state, "config": config.to_dict()}
     if result is not None:
         return document | numbers(result)
     assert run is not None

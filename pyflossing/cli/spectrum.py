@@ -46,7 +46,7 @@ def spectrum(
     from pyflossing.cli.sources import load_source  # noqa: PLC0415
     from pyflossing.config.settings import TrainingConfig  # noqa: PLC0415
     from pyflossing.model.loss import Parameters  # noqa: PLC0415
-    from pyflossing.training.loop import initial_parameters  # noqa: PLC0415
+    from pyflossing.training.state import initial_parameters  # noqa: PLC0415
     from pyflossing.training.trial_spectra import trial_spectra  # noqa: PLC0415
 
     found = load_source(source)

@@ -1,6 +1,18 @@
-"""The settings of a run, their file, their template, and the original's 33 parameters."""
+"""The settings of a run, their tables and template, and the original's 33 parameters."""
 
+from pyflossing.config.legacy import LEGACY_PARAMETERS, LegacyParameter
 from pyflossing.config.schedule import AdaptiveSchedule, FlossingSchedule
-from pyflossing.config.settings import Adam, Flossing, Seeds, TrainingConfig, Trials
+from pyflossing.config.sections import Adam, Flossing, Seeds, Trials
+from pyflossing.config.settings import TrainingConfig
 
-__all__ = ["Adam", "AdaptiveSchedule", "Flossing", "FlossingSchedule", "Seeds", "TrainingConfig", "Trials"]
+__all__ = [
+    "LEGACY_PARAMETERS",
+    "Adam",
+    "AdaptiveSchedule",
+    "Flossing",
+    "FlossingSchedule",
+    "LegacyParameter",
+    "Seeds",
+    "TrainingConfig",
+    "Trials",
+]

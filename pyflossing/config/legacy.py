@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 from pyflossing._support.arguments import FieldError, require_choice, require_float32, require_integer
 from pyflossing.config.schedule import FlossingSchedule
-from pyflossing.config.settings import Adam, Flossing, Seeds, TrainingConfig, Trials
-from pyflossing.model.networks import Network, network_from_name
-from pyflossing.model.tasks import DelayedXOR, task_from_number
+from pyflossing.config.sections import Adam, Flossing, Seeds, Trials
+from pyflossing.model.tasks import DelayedCopy, DelayedXOR, task_from_number
 from pyflossing.model.weights import WeightDistribution
 
 
@@ -68,76 +68,68 @@ LEGACY_PARAMETERS = (
 )
 _NAMES = tuple(parameter.name for parameter in LEGACY_PARAMETERS)
 _LEGACY_NAME = {parameter.field: parameter.name for parameter in LEGACY_PARAMETERS if parameter.field}
+_WITHOUT_LEGACY_NAME: dict[str, tuple[float, str]] = {
+    "optimiser.clip_norm": (Adam.clip_norm, "the legacy form knows 0.03 only"),
+    "flossing.clip_norm": (Flossing.clip_norm, "the legacy form does not clip flossing"),
+    "flossing.n_trials": (Flossing.n_trials, "the legacy form flosses one trial"),
+    "trials.offset": (Trials.offset, "the legacy form's inputs are 0 and I1"),
+}
 _COUPLINGS: dict[int, Literal["gaussian", "orthogonal"]] = {1: "gaussian", 3: "orthogonal"}
 
 
-def from_legacy(
-    values: tuple[Any, ...],
-    named: Mapping[str, Any],
-    network: str | Network,
-    dtype: Literal["float32", "float64"],
-) -> TrainingConfig:
-    """See :meth:`TrainingConfig.from_legacy`."""
+def arguments_of(values: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of ``TrainingConfig``, but for network and dtype; see :meth:`TrainingConfig.from_legacy`."""
     p = _numbers(_bind(values, named))
     require_choice("IC", p["IC"], tuple(_COUPLINGS))
     if p["S"] != 1:
         raise FieldError("S", p["S"], "the original's target has one channel, so it must be 1")
-    chosen = network_from_name(network) if isinstance(network, str) else network
+    if p["task"] != 0 and p["delay"] < 1:
+        raise FieldError("delay", p["delay"], "an XOR task needs a delay of at least 1")
+    return {
+        "n_units": p["N"],
+        "weights": WeightDistribution(
+            coupling=_COUPLINGS[p["IC"]],
+            gain=p["g"],
+            mean_coupling=p["gbar"],
+            input_spread=p["wsS"],
+            input_mean=p["wsM"],
+            readout_spread=p["wrS"],
+            readout_mean=p["wrM"],
+            bias_spread=p["bS"],
+            bias_mean=p["bM"],
+        ),
+        "task": task_from_number(p["task"], p["delay"]),
+        "trials": Trials(p["B"], p["T"], p["I1"]),
+        "flossing": Flossing(
+            p["nLE"], p["Lwnt"], p["Tp"], p["Ti"], FlossingSchedule(p["Ep"], p["Ei"], p["Ef"], p["Ni"])
+        ),
+        "optimiser": Adam(p["lr"], p["b1"], p["b2"]),
+        "seeds": Seeds(p["sIC"], p["sIn"], p["sNet"], p["sONS"]),
+        "n_epochs": p["E"],
+        "intype": p["intype"],
+    }
+
+
+@contextmanager
+def legacy_names() -> Iterator[None]:
+    """Refusals of settings, by the names of the 33."""
     try:
-        if p["task"] != 0 and p["delay"] < 1:
-            raise FieldError("delay", p["delay"], "an XOR task needs a delay of at least 1")
-        return TrainingConfig(
-            network=chosen,
-            n_units=p["N"],
-            weights=WeightDistribution(
-                coupling=_COUPLINGS[p["IC"]],
-                gain=p["g"],
-                mean_coupling=p["gbar"],
-                input_spread=p["wsS"],
-                input_mean=p["wsM"],
-                readout_spread=p["wrS"],
-                readout_mean=p["wrM"],
-                bias_spread=p["bS"],
-                bias_mean=p["bM"],
-            ),
-            task=task_from_number(p["task"], p["delay"]),
-            trials=Trials(p["B"], p["T"], p["I1"]),
-            flossing=Flossing(
-                p["nLE"], p["Lwnt"], p["Tp"], p["Ti"], FlossingSchedule(p["Ep"], p["Ei"], p["Ef"], p["Ni"])
-            ),
-            optimiser=Adam(p["lr"], p["b1"], p["b2"]),
-            seeds=Seeds(p["sIC"], p["sIn"], p["sNet"], p["sONS"]),
-            n_epochs=p["E"],
-            dtype=dtype,
-            intype=p["intype"],
-        )
+        yield
     except FieldError as error:
         raise FieldError(_LEGACY_NAME.get(error.field, error.field), error.value, error.allowed) from None
 
 
-def to_legacy(config: TrainingConfig) -> tuple[int | float, ...]:
-    """See :meth:`TrainingConfig.to_legacy`."""
-    if not isinstance(config.flossing.schedule, FlossingSchedule):
-        raise FieldError("flossing.schedule", config.flossing.schedule, "only a FlossingSchedule has a legacy form")
-    if config.optimiser.clip_norm != Adam.clip_norm:
-        raise FieldError("optimiser.clip_norm", config.optimiser.clip_norm, "the legacy form knows 0.03 only")
-    if config.flossing.clip_norm != Flossing.clip_norm:
-        raise FieldError("flossing.clip_norm", config.flossing.clip_norm, "the legacy form does not clip flossing")
-    if config.flossing.n_trials != Flossing.n_trials:
-        raise FieldError("flossing.n_trials", config.flossing.n_trials, "the legacy form flosses one trial")
-    if config.trials.offset != Trials.offset:
-        raise FieldError("trials.offset", config.trials.offset, "the legacy form's inputs are 0 and I1")
-    values: list[int | float] = []
-    for parameter in LEGACY_PARAMETERS:
-        if parameter.name == "S":
-            values.append(1)
-        elif parameter.name == "IC":
-            values.append(1 if config.weights.coupling == "gaussian" else 3)
-        elif parameter.name == "task":
-            values.append(_task_number(config))
-        else:
-            values.append(_at(config, parameter.field))
-    return tuple(values)
+def values_of(settings: object) -> tuple[int | float, ...]:
+    """The 33 values of what has the fields of ``LEGACY_PARAMETERS``; see :meth:`TrainingConfig.to_legacy`."""
+    schedule = _at(settings, "flossing.schedule")
+    if not isinstance(schedule, FlossingSchedule):
+        raise FieldError("flossing.schedule", schedule, "only a FlossingSchedule has a legacy form")
+    for field, (value, reason) in _WITHOUT_LEGACY_NAME.items():
+        if _at(settings, field) != value:
+            raise FieldError(field, _at(settings, field), reason)
+    coupling, task = _at(settings, "weights.coupling"), _at(settings, "task")
+    special = {"S": 1, "IC": 1 if coupling == "gaussian" else 3, "task": _task_number(task)}
+    return tuple(special[p.name] if p.name in special else _at(settings, p.field) for p in LEGACY_PARAMETERS)
 
 
 def _bind(values: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,15 +155,14 @@ def _numbers(bound: Mapping[str, Any]) -> dict[str, Any]:
     return {p.name: convert[p.kind](p.name, bound[p.name]) for p in LEGACY_PARAMETERS}
 
 
-def _at(config: TrainingConfig, path: str) -> Any:
-    value: Any = config
+def _at(settings: object, path: str) -> Any:
+    value: Any = settings
     for name in path.split("."):
         value = getattr(value, name)
     return value
 
 
-def _task_number(config: TrainingConfig) -> int:
-    task = config.task
+def _task_number(task: DelayedXOR | DelayedCopy) -> int:
     if not isinstance(task, DelayedXOR):
         return 0
     return task.levels if task.scoring == "early" else -task.levels

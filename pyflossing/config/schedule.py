@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pyflossing._support.arguments import FieldError, Limit, require_positive_or_infinite
 
@@ -30,6 +31,7 @@ class FlossingSchedule:
     period: int = 100
     n_episodes: int = 2
 
+    kind: ClassVar[str] = "periodic"
     LIMITS = {"before": _COUNT, "episode": _COUNT, "period": Limit(int, 1), "n_episodes": _COUNT}  # noqa: RUF012
 
     def __post_init__(self) -> None:
@@ -101,6 +103,7 @@ class AdaptiveSchedule:
     cooldown: int = 1
     ceiling: float = math.inf
 
+    kind: ClassVar[str] = "adaptive"
     LIMITS = {  # noqa: RUF012
         "threshold": Limit(float),
         "episode": _COUNT,

@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pyflossing._support.arguments import Limit
+from pyflossing._support.toml import table_lines, toml_value
 from pyflossing.config.legacy import LEGACY_PARAMETERS
 from pyflossing.config.schedule import AdaptiveSchedule
 from pyflossing.config.settings import TrainingConfig
-from pyflossing.config.toml import section_to_toml, to_dict, toml_value
+from pyflossing.config.tables import to_table
 from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
-from pyflossing.model.surrogates import SURROGATE_NAMES, Surrogate
+from pyflossing.model.surrogates import SURROGATE_NAMES
 from pyflossing.model.tasks import DelayedCopy
 
 _HEAD = """\
-# Settings of a run; these are the defaults, and what is left out has its default. Names in brackets are those of the
-# 33 positional parameters of the original."""
+# Settings of a run; these are the defaults, and what is left out, the kind of a section too, is as it stands here.
+# Names in brackets are those of the 33 positional parameters of the original."""
 
 _NUMBER = "a finite number"
 _FLOAT32 = Limit(float).words
@@ -59,17 +60,18 @@ SETTINGS: dict[str, tuple[str, str]] = {
 """What a setting is and what is allowed, where neither the 33 nor the settings' own limits say it."""
 
 ALTERNATIVES: dict[str, tuple[Any, ...]] = {
-    "network": (TanhNetwork(), BinaryNetwork(Surrogate("sech2", 0.5)), SpikingNetwork.published()),
+    "network": (TanhNetwork(), BinaryNetwork(), SpikingNetwork.published()),
     "task": (DelayedCopy(10),),
-    "flossing.schedule": (AdaptiveSchedule(1e-6, episode=100, n_episodes=5, before=500, cooldown=50, ceiling=0.03),),
+    "flossing.schedule": (AdaptiveSchedule(1e-6, episode=100, n_episodes=5),),
 }
-"""Other values of the sections that have a kind; they stand in the template as comments."""
+"""Other values of the sections that have a kind; they stand in the template as comments. Those of another kind than the
+default's show that kind's own defaults, where there are any."""
 
 
 def template() -> str:
     """The text; ``TrainingConfig.from_toml`` of it is the default configuration."""
     config = TrainingConfig()
-    return "\n".join([_HEAD, *_table(config, to_dict(config), "")]) + "\n"
+    return "\n".join([_HEAD, *_table(config, config.to_dict(), "")]) + "\n"
 
 
 def _table(section: Any, settings: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -85,8 +87,10 @@ def _table(section: Any, settings: Mapping[str, Any], path: str) -> Iterator[str
             yield from _table(getattr(section, name), value, f"{path}.{name}" if path else name)
     for alternative in ALTERNATIVES.get(path, ()):
         yield ""
-        yield f"# in place of [{path}] and what is within it:"
-        yield from (f"# {line}".rstrip() for line in section_to_toml(alternative, path))
+        same_kind = ", where what is left out is as above" if type(alternative) is type(section) else ""
+        yield f"# in place of [{path}] and what is within it{same_kind}:"
+        table = {"kind": alternative.kind, **to_table(alternative, path)}
+        yield from (f"# {line}".rstrip() for line in table_lines(table, path)[1:])
 
 
 def _comment(section: Any, name: str, path: str) -> str:

@@ -12,16 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pyflossing.config.schedule import FlossingSchedule
-from pyflossing.config.settings import Adam, Flossing, Seeds, TrainingConfig, Trials
-from pyflossing.config.toml import to_dict
+from pyflossing.config.sections import Adam, Flossing, Seeds, Trials
+from pyflossing.config.settings import TrainingConfig
 from pyflossing.figures.provenance import Arrays, kept, seconds, write_report
 from pyflossing.figures.published import FloatArray, at, published
 from pyflossing.model.networks import BinaryNetwork
 from pyflossing.model.surrogates import Surrogate
 from pyflossing.model.tasks import DelayedXOR
 from pyflossing.plots._style import BLACK, BLUE, GREEN, GREY, VERMILION
-from pyflossing.training.loop import FlossingRecord, initial_state, run, suitable_threads
+from pyflossing.training.loop import run, suitable_threads
+from pyflossing.training.records import FlossingRecord
 from pyflossing.training.result import versions
+from pyflossing.training.state import initial_state
 from pyflossing.training.trial_spectra import trial_spectra
 
 NAME = "binary-flossing"
@@ -125,7 +127,7 @@ def compute(
             config = settings.config(sharpness, k, seed)
             file = folder / f"sharpness_{sharpness}_k{k}_seed{seed}.json"
             progress(f"{NAME}: sharpness {sharpness}, k = {k}, seed {seed}")
-            job = {"figure": asdict(settings), "run": to_dict(config)}
+            job = {"figure": asdict(settings), "run": config.to_dict()}
             runs.append(kept(file, job, lambda config=config: floss(settings, config)))  # type: ignore[misc]
             files.append(file)
         found[sharpness, k] = {name: np.array([arrays[name] for arrays in runs]) for name in runs[0]}

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from pyflossing.config.toml import to_dict
 from pyflossing.figures.published import at, published
 from pyflossing.figures.training_panels import (
     accuracies,
@@ -123,7 +122,7 @@ def make(
     report = {
         "figure": "2A to 2D, binary network",
         "inferred": INFERRED,
-        "settings of the first run": to_dict(chosen.jobs[0].config),
+        "settings of the first run": chosen.jobs[0].config.to_dict(),
         "distances (%; powers of ten)": distances(results),
     }
     return write_figure(folder, NAME, draw_panels(results, SHOWN, curves), chosen, results, report)

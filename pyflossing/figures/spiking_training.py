@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyflossing.config.toml import to_dict
 from pyflossing.figures.training_panels import (
     CONDITIONS,
     accuracies,
@@ -65,6 +64,6 @@ def make(
     report = {
         "figure": "ours: spiking network, constants per step",
         "panels": summary,
-        "settings of the last run": to_dict(chosen.jobs[-1].config),
+        "settings of the last run": chosen.jobs[-1].config.to_dict(),
     }
     return write_figure(folder, NAME, draw_panels(results, SHOWN, {}), chosen, results, report)

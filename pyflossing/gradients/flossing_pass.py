@@ -16,11 +16,13 @@ from torch import Tensor
 
 from pyflossing.gradients import by_autograd
 from pyflossing.gradients.by_autograd import FlossingGradient, require_finite_gradients, require_finite_logarithms
+from pyflossing.gradients.frames import frames_along
 from pyflossing.gradients.memory import Room, fresh, reused
+from pyflossing.gradients.qr_adjoint import qr_adjoint
 from pyflossing.gradients.training_pass import drive
-from pyflossing.gradients.trajectory_pass import BuiltIn, TrajectoryPass, flat
+from pyflossing.gradients.trajectory_pass import TrajectoryPass, flat
 from pyflossing.model.loss import Parameters
-from pyflossing.model.networks import BUILT_IN, BinaryNetwork, Network, SpikingNetwork, TanhNetwork
+from pyflossing.model.networks import BUILT_IN, BuiltIn, Network
 from pyflossing.model.spectrum import transient_steps
 
 
@@ -110,7 +112,7 @@ class SpectrumPass:
     ) -> None:
         self._states = TrajectoryPass(network, J, x[None], u)
         self._states.forward()
-        self._chain = _chain(network, J, self._states.states, Q, room)
+        self._chain = frames_along(network, J, self._states.states, Q, room)
         self._triangles: dict[int, Tensor] = {}
         frames = self._chain.frames
         n_steps = len(frames) - 1
@@ -169,153 +171,3 @@ class SpectrumPass:
 def _spread(logs: Tensor) -> float:
     low, high = torch.aminmax(logs)
     return float(high) - float(low)
-
-
-def _chain(network: BuiltIn, J: Tensor, states: Tensor, Q: Tensor, room: Room) -> _Rate | _Spiking:
-    if not isinstance(network, SpikingNetwork):
-        return _Rate(network, J, states, Q, room)
-    remembers = network.synaptic_decay or network.membrane_decay
-    return (_Spiking if remembers or Q.shape[1] > len(J) else _Memoryless)(network, J, states, Q, room)
-
-
-def qr_adjoint(Q_bar: Tensor, Q: Tensor, R: Tensor, weights: Tensor, out: Tensor) -> None:
-    """Put into ``out`` dL/dA of A = Q R, where R enters the loss through log |R_ii| only, with derivatives ``weights``.
-
-    In general dL/dA = (Q_bar + Q S) R^-T, S the symmetric matrix that has the lower triangle of R R_bar' - Q_bar' Q
-    (Walter & Lehmann 2010; Liao et al. 2019). Here that triangle of R R_bar' is the diagonal ``weights``, and the
-    strict lower triangle L of Q_bar' Q is rounding alone, because later logarithms do not change when a column of Q is
-    added to a later one. Q L' has to go, since it would grow backwards in time; the other half, Q L, changes nothing.
-
-    Shapes: Q_bar, which is overwritten, Q and the result are transposed, (k, n); R (k, k), weights (k,).
-    """
-    M = (Q_bar @ Q.T).tril_()
-    M.diagonal().sub_(weights)
-    Q_bar.addmm_(M, Q, alpha=-1)
-    torch.linalg.solve_triangular(R.T, Q_bar.T, upper=False, left=False, out=out.T)
-
-
-class _Rate:
-    """x' = J a(x) + u and A = diag(d(x')) J Q."""
-
-    def __init__(self, network: TanhNetwork | BinaryNetwork, J: Tensor, states: Tensor, Q: Tensor, room: Room) -> None:
-        self.J, after = J, states[1:, 0]
-        if isinstance(network, TanhNetwork):
-            rate = torch.tanh(after)
-            self.gains = 1 - rate**2
-            self.gain_slopes = -2 * rate * self.gains
-        else:
-            self.gains = network.surrogate.derivative(after)
-            self.gain_slopes = network.surrogate.slope(after)
-        n_steps, n_units = after.shape
-        self.frames = _frames(Q.T, n_steps, room)
-        shape = (n_steps, Q.shape[1], n_units)
-        self.products, self.A_bars, self.P_bars = (room(role, shape, J) for role in ("products", "A_bars", "P_bars"))
-
-    def push(self, n: int) -> Tensor:
-        """The next frame, not orthonormal yet."""
-        torch.mm(self.frames[n], self.J.T, out=self.products[n])
-        return torch.mul(self.products[n], self.gains[n], out=self.frames[n + 1])
-
-    def bar(self, n: int) -> Tensor:
-        """Where dL/dA of a step is to be put."""
-        return self.A_bars[n]
-
-    def pull(self, n: int, out: Tensor) -> None:
-        """Put into ``out`` dL/dQ of the frame before step n, from ``bar(n)``."""
-        torch.mul(self.A_bars[n], self.gains[n], out=self.P_bars[n])
-        torch.mm(self.P_bars[n], self.J, out=out)
-
-    def direct(self) -> tuple[Tensor, Tensor]:
-        """dL/dx_n as far as the Jacobians depend on it: after every step, (T, N); at the start, (N,), not at all."""
-        by_state = self.gain_slopes * torch.mul(self.A_bars, self.products, out=self.A_bars).sum(dim=1)
-        return by_state, torch.zeros_like(by_state[0])
-
-    def j_gradient(self) -> Tensor:
-        """Of the Jacobians alone."""
-        return self.P_bars.flatten(0, 1).T @ self.frames[:-1].flatten(0, 1)
-
-
-class _Spiking:
-    """Membranes and synapses: A = (beta Q_mem + c S, S) with S = J diag(d(mem)) Q_mem + alpha Q_syn."""
-
-    def __init__(self, network: SpikingNetwork, J: Tensor, states: Tensor, Q: Tensor, room: Room) -> None:
-        self.J, self.network = J, network
-        v = states[:-1, 0] - network.threshold
-        self.gains = network.jacobian_surrogate.derivative(v)
-        self.gain_slopes = network.jacobian_surrogate.slope(v)
-        n_steps, n_units = v.shape
-        self.frames = _frames(self.first_frame(Q), n_steps, room)
-        self.from_membranes = self.frames[..., :n_units]
-        shape = (n_steps, Q.shape[1], n_units)
-        self.sent, self.P_bars, self.E_bars = (room(role, shape, J) for role in ("products", "P_bars", "A_bars"))
-        self._bar = torch.empty_like(self.frames[0])
-
-    def first_frame(self, Q: Tensor) -> Tensor:
-        return Q.T
-
-    def push(self, n: int) -> Tensor:
-        """The next frame, not orthonormal yet."""
-        net, n_units, Q, A = self.network, len(self.J), self.frames[n], self.frames[n + 1]
-        torch.mul(Q[:, :n_units], self.gains[n], out=self.sent[n])
-        torch.mm(self.sent[n], self.J.T, out=A[:, n_units:])
-        if net.synaptic_decay:
-            A[:, n_units:].add_(Q[:, n_units:], alpha=net.synaptic_decay)
-        torch.mul(A[:, n_units:], net.membrane_gain, out=A[:, :n_units])
-        if net.membrane_decay:
-            A[:, :n_units].add_(Q[:, :n_units], alpha=net.membrane_decay)
-        return A
-
-    def bar(self, n: int) -> Tensor:
-        """Where dL/dA of a step is to be put."""
-        return self._bar
-
-    def pull(self, n: int, out: Tensor) -> None:
-        """Put into ``out``, which may be ``bar(n)``, dL/dQ of the frame before step n, from ``bar(n)``."""
-        net, n_units = self.network, len(self.J)
-        mem_bar, syn_bar = self._bar[:, :n_units], self._bar[:, n_units:]
-        torch.add(syn_bar, mem_bar, alpha=net.membrane_gain, out=self.P_bars[n])
-        torch.mm(self.P_bars[n], self.J, out=self.E_bars[n])
-        torch.mul(mem_bar, net.membrane_decay, out=out[:, :n_units]).addcmul_(self.gains[n], self.E_bars[n])
-        torch.mul(self.P_bars[n], net.synaptic_decay, out=out[:, n_units:])
-
-    def direct(self) -> tuple[Tensor, Tensor]:
-        """dL/dmem_n as far as the Jacobians depend on it: after every step, (T, N), the last not at all, and at the
-        start, (N,)."""
-        products = torch.mul(self.E_bars, self.from_membranes[:-1], out=self.E_bars)
-        by_state = self.gain_slopes * products.sum(dim=1)
-        return torch.cat([by_state[1:], torch.zeros_like(by_state[:1])]), by_state[0]
-
-    def j_gradient(self) -> Tensor:
-        """Of the Jacobians alone."""
-        return self.P_bars.flatten(0, 1).T @ self.sent.flatten(0, 1)
-
-
-class _Memoryless(_Spiking):
-    """Without decays A = (c S, S) with S = J diag(d(mem)) Q_mem, and both halves of its frame are one frame of N rows.
-
-    With S = q r, A = (c q, q) / s times s r for s = sqrt(1 + c^2), so the next S is J diag(d) q c / s times r: the
-    logarithms are those of a chain of N rows, at a quarter of the cost.
-    """
-
-    def first_frame(self, Q: Tensor) -> Tensor:
-        return Q[: len(self.J)].T
-
-    def scale(self, n: int) -> float:
-        """The first frame is still that of the whole state."""
-        return self.network.membrane_gain if n else math.hypot(1, self.network.membrane_gain)
-
-    def push(self, n: int) -> Tensor:
-        torch.mul(self.frames[n], self.gains[n], out=self.sent[n])
-        return torch.mm(self.sent[n], self.J.T, out=self.frames[n + 1]).mul_(self.scale(n))
-
-    def pull(self, n: int, out: Tensor) -> None:
-        torch.mul(self._bar, self.scale(n), out=self.P_bars[n])
-        torch.mm(self.P_bars[n], self.J, out=self.E_bars[n])
-        torch.mul(self.gains[n], self.E_bars[n], out=out)
-
-
-def _frames(first: Tensor, n_steps: int, room: Room) -> Tensor:
-    """Room for the frames of all steps, transposed, (T + 1, k, n), beginning with the given one."""
-    frames = room("frames", (n_steps + 1, *first.shape), first)
-    frames[0] = first
-    return frames

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pyflossing.gradients.flossing_pass import SpectrumPass
-from pyflossing.gradients.trajectory_pass import BuiltIn, TrajectoryPass, batch_major, flat
-from pyflossing.model.networks import BUILT_IN
+from pyflossing.gradients.trajectory_pass import TrajectoryPass, batch_major, flat
+from pyflossing.model.networks import BUILT_IN, BuiltIn
 
 
 def trajectory(network: BuiltIn, J: Tensor, x0: Tensor, u: Tensor) -> Tensor:

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from pyflossing.gradients import by_autograd as gradients
+from pyflossing.gradients import by_autograd
 from pyflossing.gradients.by_autograd import TrainingGradient, non_finite_state, require_finite_gradients, sum_is_finite
 from pyflossing.gradients.memory import reused
-from pyflossing.gradients.trajectory_pass import BuiltIn, TrajectoryPass, batch_major, by_steps, flat
+from pyflossing.gradients.trajectory_pass import TrajectoryPass, batch_major, by_steps, flat
 from pyflossing.model.loss import Parameters
-from pyflossing.model.networks import BUILT_IN, Network
+from pyflossing.model.networks import BUILT_IN, BuiltIn, Network
 
 
 class Gradients(NamedTuple):
@@ -43,7 +43,7 @@ def training_gradient(
     A network of another class than the three built-in ones, a subclass too, takes plain autograd.
     """
     if type(network) not in BUILT_IN:
-        return gradients.training_gradient(network, parameters, inputs, targets, first_scored_step)
+        return by_autograd.training_gradient(network, parameters, inputs, targets, first_scored_step)
     p = Parameters(*(x.detach() for x in parameters))
     result = gradients_of_losses(network, p, inputs, targets, first_scored_step)  # type: ignore[arg-type]
     if not result.finite:

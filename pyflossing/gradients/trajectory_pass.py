@@ -18,9 +18,7 @@ import torch
 from torch import Tensor
 
 from pyflossing.gradients.memory import Room, fresh
-from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
-
-BuiltIn = TanhNetwork | BinaryNetwork | SpikingNetwork
+from pyflossing.model.networks import BuiltIn, SpikingNetwork, TanhNetwork
 
 _SMALL_PRODUCT = 2**18
 """Multiplications up to which OpenBLAS keeps to one thread: the trainer sets torch's number of threads, not numpy's."""

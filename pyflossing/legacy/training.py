@@ -6,8 +6,9 @@ from typing import Literal
 
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.model.networks import Network
-from pyflossing.training.loop import Callback, train
+from pyflossing.training.loop import train
 from pyflossing.training.progress import Progress
+from pyflossing.training.records import Callback
 from pyflossing.training.result import TrainingResult
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, get_args
 
 import torch
 from torch import Tensor
 
-from pyflossing._support.arguments import require_choice, require_finite
+from pyflossing._support.arguments import FieldError, require_choice, require_finite
 from pyflossing.model.surrogates import Surrogate, sign, spike
 
 
@@ -146,7 +146,7 @@ class SpikingNetwork:
             object.__setattr__(self, name, require_finite(name, getattr(self, name)))
         for name in ("synaptic_decay", "membrane_decay"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} = {getattr(self, name)!r} is not allowed: it must lie in [0, 1)")
+                raise FieldError(name, getattr(self, name), "it must lie in [0, 1)")
 
     @classmethod
     def published(cls) -> SpikingNetwork:
@@ -193,11 +193,12 @@ class SpikingNetwork:
         return x.chunk(2, dim=-2)[0]
 
 
-BUILT_IN: tuple[type, ...] = (TanhNetwork, BinaryNetwork, SpikingNetwork)
-NETWORK_KINDS = ("tanh", "binary", "spiking")
+BuiltIn = TanhNetwork | BinaryNetwork | SpikingNetwork
+BUILT_IN: tuple[type[BuiltIn], ...] = get_args(BuiltIn)
+NETWORK_KINDS = tuple(network.kind for network in BUILT_IN)
 
 
-def network_from_name(kind: str) -> TanhNetwork | BinaryNetwork | SpikingNetwork:
+def network_from_name(kind: str) -> BuiltIn:
     """The network of that name with its default constants: "tanh", "binary", "spiking" (``per_step``).
 
     Raises:

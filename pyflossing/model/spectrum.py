@@ -7,7 +7,7 @@ orthonormal frame is pushed by the (surrogate) Jacobian and reorthonormalised by
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -17,12 +17,17 @@ from pyflossing._support.arguments import require_choice, require_integer
 from pyflossing.julia_random import MersenneTwister
 from pyflossing.model.networks import Network
 
-if TYPE_CHECKING:
-    from pyflossing.modules.result import LyapunovSpectrum
-
 Side = Literal["both", "expanding", "contracting"]
 SIDES = ("both", "expanding", "contracting")
 """Which exponents the loss of flossing moves: all, those above the target, those below it."""
+
+
+class HasExponents(Protocol):
+    """A spectrum, such as :class:`pyflossing.LyapunovSpectrum`."""
+
+    @property
+    def exponents(self) -> Tensor:
+        """1/step, any shape."""
 
 
 def transient_steps(n_steps: int) -> int:
@@ -98,7 +103,7 @@ def spectrum(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor, n
     return logarithms(network, J, x, Q, drive, n_steps)[transient_steps(n_steps) :].mean(dim=0)
 
 
-def flossing_loss(exponents: Tensor | LyapunovSpectrum, target: float | Tensor = 0.0, side: Side = "both") -> Tensor:
+def flossing_loss(exponents: Tensor | HasExponents, target: float | Tensor = 0.0, side: Side = "both") -> Tensor:
     """Mean squared distance of the exponents (1/step) from ``target``, in 1/step^2.
 
     Args:

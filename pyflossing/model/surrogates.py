@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyflossing._support.arguments import require_choice, require_finite
+from pyflossing._support.arguments import FieldError, require_choice, require_finite
 
 
 def _fast_sigmoid(z: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class Surrogate:
         require_choice("name", self.name, SURROGATE_NAMES)
         sharpness = require_finite("sharpness", self.sharpness)
         if sharpness <= 0:
-            raise ValueError(f"sharpness = {self.sharpness!r} is not allowed: it must be a number > 0")
+            raise FieldError("sharpness", self.sharpness, "it must be a number > 0")
         object.__setattr__(self, "sharpness", sharpness)
 
     def derivative(self, v: Tensor) -> Tensor:

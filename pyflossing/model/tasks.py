@@ -7,7 +7,7 @@ NeurIPS 2023, arXiv 2312.17306). Arrays are Float32 in Julia's shape (time, chan
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,8 @@ class DelayedXOR:
     levels: int = 1
     scoring: Literal["full", "early"] = "full"
 
+    kind: ClassVar[str] = "delayed_xor"
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "delay", require_integer("delay", self.delay, minimum=1, maximum=_INT64 - 1))
         object.__setattr__(self, "levels", require_integer("levels", self.levels, 1, _MAX_LEVELS))
@@ -99,6 +101,8 @@ class DelayedCopy:
     """
 
     delay: int
+
+    kind: ClassVar[str] = "delayed_copy"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "delay", require_integer("delay", self.delay, minimum=0, maximum=_INT64 - 1))

@@ -23,11 +23,11 @@ from pyflossing._support.errors import DamagedFileError
 from pyflossing._support.files import write_atomically
 from pyflossing._support.npz import DAMAGE, read_npz
 from pyflossing.config.settings import TrainingConfig
-from pyflossing.config.toml import from_dict, to_dict
 from pyflossing.gradients.by_autograd import FLOSSED
 from pyflossing.model.loss import Parameters
-from pyflossing.training.loop import History, TrainingState, initial_state
+from pyflossing.training.history import History
 from pyflossing.training.optimiser import AdamState
+from pyflossing.training.state import TrainingState, initial_state
 
 FORMAT = "pyflossing checkpoint 1"
 _COUNTERS = ("epoch", "flossing_epoch", "episodes", "last_episode", "initial_state_norm")
@@ -63,7 +63,7 @@ class Checkpoint:
         tensors = _tensors(self)
         header = {
             "format": FORMAT,
-            "config": to_dict(self.config),
+            "config": self.config.to_dict(),
             "elapsed_seconds": self.elapsed_seconds,
             "counters": {name: getattr(self.state, name) for name in _COUNTERS},
             "powers": {
@@ -135,7 +135,7 @@ def _from_arrays(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any
         frame=tensor("frame"),
     )  # fmt: skip
     return Checkpoint(
-        from_dict(header["config"]),
+        TrainingConfig.from_dict(header["config"]),
         state,
         parameters("initial"),
         History.from_series(arrays),

@@ -23,7 +23,8 @@ from pyflossing._support.folders import LOCK, FolderInUse, alone_in, writing
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.runs.checkpoints import Checkpoint
 from pyflossing.runs.log import log_line, log_of_series
-from pyflossing.training.loop import Callback, run, suitable_threads
+from pyflossing.training.loop import run, suitable_threads
+from pyflossing.training.records import Callback
 from pyflossing.training.result import TrainingResult
 
 CONFIG, LOG, CHECKPOINT, RESULT = "config.toml", "log.jsonl", "checkpoint.npz", "result.npz"

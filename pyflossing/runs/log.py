@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pyflossing.training.loop import EpochRecord, Record
+from pyflossing.training.records import EpochRecord, Record
 
 
 def log_line(record: Record) -> str:

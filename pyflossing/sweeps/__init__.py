@@ -1,6 +1,7 @@
 """Sweeps: declared grids of runs, over the cores of one machine or a cluster; see docs/sweeps.md."""
 
-from pyflossing.sweeps.grid import Axis, Condition, Job, Sweep
+from pyflossing.sweeps.axes import Axis, Condition
+from pyflossing.sweeps.grid import Job, Sweep
 from pyflossing.sweeps.pools import SchedulerLost
 from pyflossing.sweeps.progress import SweepProgress
 from pyflossing.sweeps.results import JobReport, SweepResults

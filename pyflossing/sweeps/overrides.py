@@ -7,7 +7,6 @@ from typing import Any
 
 from pyflossing._support.arguments import FieldError
 from pyflossing.config.settings import TrainingConfig
-from pyflossing.config.toml import from_dict, to_dict
 
 Value = str | int | float
 Settings = Mapping[str, Value]
@@ -53,7 +52,7 @@ def override(base: TrainingConfig, settings: Settings) -> TrainingConfig:
     Raises:
         ValueError: an unknown setting, or a value out of range, naming it.
     """
-    return from_dict(_merged(to_dict(base), _nested(settings)))
+    return TrainingConfig.from_dict(_merged(base.to_dict(), _nested(settings)))
 
 
 def _nested(settings: Settings) -> dict[str, Any]:

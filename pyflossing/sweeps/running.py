@@ -12,7 +12,7 @@ from pathlib import Path
 from pyflossing._support.arguments import FieldError, Limit
 from pyflossing._support.folders import alone_in, writing
 from pyflossing._support.signals import stop_on_signals
-from pyflossing.config.settings import Seeds
+from pyflossing.config.sections import Seeds
 from pyflossing.runs.folder import CONFIG, RESULT
 from pyflossing.sweeps.grid import Job, Sweep
 from pyflossing.sweeps.lease import Lease, leased

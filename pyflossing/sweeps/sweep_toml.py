@@ -3,54 +3,45 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyflossing._support.arguments import FieldError
-from pyflossing.config.toml import from_dict, to_dict, toml_value, write_table
-from pyflossing.sweeps.grid import Axis, Condition, Sweep
+from pyflossing._support.toml import parsed, table_lines, toml_value
+from pyflossing.config.settings import TrainingConfig
+from pyflossing.sweeps.axes import Axis, Condition
 from pyflossing.sweeps.overrides import Value, flatten
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _TABLES = ("base", "conditions", "axes")
 _LINKED = ("settings", "values")
 
 
-def to_toml(sweep: Sweep) -> str:
+def to_toml(base: TrainingConfig, conditions: Sequence[Condition], axes: Sequence[Axis]) -> str:
     """See :meth:`Sweep.to_toml`."""
-    lines: list[str] = []
-    write_table(to_dict(sweep.base), "base", lines)
-    for condition in sweep.conditions:
+    lines = table_lines(base.to_dict(), "base")
+    for condition in conditions:
         lines += ["", f"[conditions.{condition.name}]"]
         lines += [f"{json.dumps(name)} = {toml_value(value)}" for name, value in condition.settings.items()]
-    if sweep.axes:
-        lines += ["", "[axes]", *(_axis_line(axis) for axis in sweep.axes)]
+    if axes:
+        lines += ["", "[axes]", *(_axis_line(axis) for axis in axes)]
     return "\n".join(lines[1:]) + "\n"
 
 
-def from_toml(text: str) -> Sweep:
-    """See :meth:`Sweep.from_toml`."""
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"this is not TOML: {error}") from error
+def from_toml(text: str) -> tuple[TrainingConfig, tuple[Condition, ...], tuple[Axis, ...]]:
+    """Base, conditions and axes; see :meth:`Sweep.from_toml`."""
+    tables = parsed(text)
     for name, value in tables.items():
         if name not in _TABLES:
             raise ValueError(f"{name} is not a table of a sweep; it has {', '.join(_TABLES)}")
         _require_table(name, value)
     try:
-        base = from_dict(tables.get("base", {}))
+        base = TrainingConfig.from_dict(tables.get("base", {}))
     except ValueError as error:
         raise ValueError(f"base: {error}") from error
     conditions = []
     for name, table in tables.get("conditions", {}).items():
         conditions.append(Condition(name, flatten(_require_table(f"conditions.{name}", table))))
-    return Sweep(base, tuple(conditions), tuple(_axes(tables.get("axes", {}))))
+    return base, tuple(conditions), tuple(_axes(tables.get("axes", {})))
 
 
 def _axes(table: Mapping[str, Any], path: str = "") -> list[Axis]:

@@ -19,7 +19,7 @@ from pyflossing.config.settings import TrainingConfig
 from pyflossing.runs.folder import FolderInUse, Stopped, keep, train_or_resume
 from pyflossing.sweeps.lease import PATIENCE, Watch
 from pyflossing.training.ensemble import train_ensemble
-from pyflossing.training.loop import Record
+from pyflossing.training.records import Record
 from pyflossing.training.result import TrainingResult
 
 ENSEMBLE = "ensemble"

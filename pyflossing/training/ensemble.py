@@ -20,18 +20,12 @@ from pyflossing.gradients.by_autograd import TrainingGradient, require_finite_gr
 from pyflossing.gradients.training_pass import gradients_of_losses, training_gradient
 from pyflossing.model.loss import Parameters
 from pyflossing.model.networks import BUILT_IN
-from pyflossing.training.loop import (
-    History,
-    Record,
-    TrainingState,
-    batch,
-    epochs_to_run,
-    flossing_episode,
-    initial_state,
-    suitable_threads,
-    training_updates,
-)
+from pyflossing.training.epochs import batch, epochs_to_run, flossing_episode, training_updates
+from pyflossing.training.history import History
+from pyflossing.training.loop import suitable_threads
+from pyflossing.training.records import Record
 from pyflossing.training.result import TrainingResult
+from pyflossing.training.state import TrainingState, initial_state
 
 MemberCallback = Callable[[int, Record], None]
 

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TextIO
 
-from pyflossing.training.loop import EpochRecord, Record
+from pyflossing.training.records import EpochRecord, Record
 
 _SECONDS_BETWEEN_UPDATES = 0.2
 _PLAIN_LINES = 20

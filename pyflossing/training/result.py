@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pyflossing import __version__
 from pyflossing._support.errors import DamagedFileError
 from pyflossing._support.files import write_atomically
 from pyflossing._support.npz import read_npz
+from pyflossing._support.version import __version__
 from pyflossing.config.settings import TrainingConfig
-from pyflossing.config.toml import from_dict, to_dict
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -88,7 +87,7 @@ class TrainingResult:
         """Write an npz file, atomically and under exactly this name."""
         header = {
             "format": FORMAT,
-            "config": to_dict(self.config),
+            "config": self.config.to_dict(),
             "versions": dict(self.versions),
             "elapsed_seconds": self.elapsed_seconds,
         }
@@ -125,7 +124,7 @@ def _from_arrays(path: str | Path, arrays: dict[str, npt.NDArray[Any]]) -> Train
         odd = ", ".join(sorted(arrays.keys() ^ expected))
         raise DamagedFileError(f"{path} is not a result of pyflossing: it lacks, or has too many of: {odd}")
     try:
-        config = from_dict(header["config"])
+        config = TrainingConfig.from_dict(header["config"])
         rest = {
             "versions": {str(k): str(v) for k, v in header["versions"].items()},
             "elapsed_seconds": float(header["elapsed_seconds"]),

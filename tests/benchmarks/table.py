@@ -20,7 +20,8 @@ import torch
 
 from pyflossing import TanhNetwork, TrainingConfig
 from pyflossing.gradients import flossing_pass, training_pass
-from pyflossing.training.loop import batch, initial_state
+from pyflossing.training.epochs import batch
+from pyflossing.training.state import initial_state
 
 OTHERS = {"literal torch": "literal torch", "julia": "our Julia", "floor": "floor", "one after the other": "one by one"}
 

@@ -16,7 +16,8 @@ from literal import flossing_epoch, training_epoch
 
 from pyflossing import BinaryNetwork, SpikingNetwork, TanhNetwork, TrainingConfig
 from pyflossing.gradients import by_autograd, flossing_pass, training_pass
-from pyflossing.training.loop import initial_state, suitable_threads
+from pyflossing.training.loop import suitable_threads
+from pyflossing.training.state import initial_state
 
 NETWORKS = {
     "tanh": (TanhNetwork(), "sech2", []),

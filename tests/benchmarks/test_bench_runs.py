@@ -21,7 +21,7 @@ from pyflossing import (
     train_ensemble,
 )
 from pyflossing.gradients import by_autograd
-from pyflossing.training import loop
+from pyflossing.training import epochs
 
 NETWORKS = {"tanh": TanhNetwork(), "binary": BinaryNetwork(), "spiking": SpikingNetwork.per_step()}
 RUN = replace(
@@ -42,8 +42,8 @@ def _literal_flossing(*arguments):
 def test_whole_run(benchmark, method, monkeypatch):
     benchmark.group = "whole run (a fiftieth), tanh"
     if method != "ours":
-        monkeypatch.setitem(loop._TRAINING_GRADIENT, "fused", _literal_training)
-        monkeypatch.setitem(loop._FLOSSING_GRADIENT, "fused", _literal_flossing)
+        monkeypatch.setitem(epochs._TRAINING_GRADIENT, "fused", _literal_training)
+        monkeypatch.setitem(epochs._FLOSSING_GRADIENT, "fused", _literal_flossing)
     assert len(benchmark(train, RUN).flossing_loss) == 30
 
 

@@ -21,7 +21,6 @@ from pyflossing import (
 )
 from pyflossing.config.legacy import LEGACY_PARAMETERS
 from pyflossing.config.template import ALTERNATIVES, SETTINGS, template
-from pyflossing.config.toml import to_dict
 
 README = (
     "80 3001 100 500 500 2 16 1 300 55 300 1 1 1 1 0.001 0.9 0.999 1 1.0 0.0 1.0 10 1.0 0.0 1.0 0.0 0.1 0.0 75 -1 3 0.0"
@@ -41,7 +40,7 @@ def test_the_template_is_the_default_configuration_with_every_setting_explained(
     assert TrainingConfig.from_toml(out) == TrainingConfig()
     lines = out.splitlines()
     settings = [i for i, line in enumerate(lines) if re.match(r"\w+ = ", line)]
-    assert len(settings) == len(list(keys(to_dict(TrainingConfig()))))
+    assert len(settings) == len(list(keys(TrainingConfig().to_dict())))
     for i in settings:
         assert re.fullmatch(r"# \S.*: \S.*", lines[i - 1]), lines[i]
 
@@ -56,13 +55,32 @@ def test_the_template_names_every_legacy_parameter_that_has_a_setting(run):
 
 def test_the_templates_alternatives_load_and_are_what_they_say():
     for section, alternatives in ALTERNATIVES.items():
-        blocks = re.findall(rf"# in place of \[{section}\].*:\n((?:#.*\n)+)", template())
+        blocks = re.findall(rf"# in place of \[{section}\](.*):\n((?:#.*\n)+)", template())
         assert len(blocks) == len(alternatives)
-        for block, alternative in zip(blocks, alternatives, strict=True):
+        for (head, block), alternative in zip(blocks, alternatives, strict=True):
             found = TrainingConfig.from_toml(re.sub(r"^# ?", "", block, flags=re.MULTILINE))
             for name in section.split("."):
                 found = getattr(found, name)
             assert found == alternative
+            default = TrainingConfig()
+            for name in section.split("."):
+                default = getattr(default, name)
+            assert ("what is left out is as above" in head) == (type(alternative) is type(default))
+
+
+def test_what_is_left_out_of_a_commented_section_of_another_kind_is_as_it_is_shown():
+    for block in re.findall(r"# in place of \[[\w.]+\] and what is within it:\n((?:#.*\n)+)", template()):
+        lines = re.sub(r"^# ?", "", block, flags=re.MULTILINE).splitlines()
+        shown = TrainingConfig.from_toml("\n".join(lines))
+        for i, line in enumerate(lines):
+            if "=" in line and not line.startswith("kind"):
+                shorter = "\n".join(lines[:i] + lines[i + 1 :])
+                try:
+                    found = TrainingConfig.from_toml(shorter)
+                except ValueError as error:  # what has no default is asked for
+                    assert "missing" in str(error)
+                else:
+                    assert found == shown, line
 
 
 # for each range that the template states in words of its own: what lies within, and what just outside
@@ -106,7 +124,7 @@ def test_the_stated_ranges_are_those_that_hold():
     for place, (within, outside) in RANGES.items():
         *path, name = place.split(".")
         for value, fits in [(v, True) for v in within] + [(v, False) for v in outside]:
-            settings = to_dict(TrainingConfig())
+            settings = TrainingConfig().to_dict()
             table = settings
             for part in path:
                 table = table[part]
@@ -122,7 +140,7 @@ def test_the_stated_ranges_are_those_that_hold():
 
 
 def _toml(settings, path=""):
-    from pyflossing.config.toml import toml_value
+    from pyflossing._support.toml import toml_value
 
     if path:
         yield f"[{path}]"

@@ -10,7 +10,6 @@ import pytest
 from cli.program import quick
 
 from pyflossing import TrainingConfig, train
-from pyflossing.config.toml import to_dict
 from pyflossing.runs import Stopped, resume, train_in
 
 mpl.use("Agg")
@@ -49,7 +48,7 @@ def test_a_result_is_told_with_settings_numbers_and_versions(run, result):
     said = json.loads(run("show", "r.npz", "--json")[1])
     clip_norm = said["config"]["flossing"].pop("clip_norm")
     assert clip_norm is None  # infinity, which JSON has no word for
-    expected = to_dict(result.config)
+    expected = result.config.to_dict()
     assert expected["flossing"].pop("clip_norm") == math.inf
     assert said["config"] == expected
     assert said["state"] == "finished"

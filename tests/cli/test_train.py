@@ -17,8 +17,8 @@ from pyflossing._support.signals import stop_on_signals
 from pyflossing.cli.progress import Meter, Word, fitted
 from pyflossing.runs import Stopped, train_in
 from pyflossing.runs.checkpoints import Checkpoint
-from pyflossing.training.loop import initial_state
 from pyflossing.training.loop import run as run_updates
+from pyflossing.training.state import initial_state
 
 
 def names(folder):

@@ -1,0 +1,83 @@
+"""The state of a run between two updates, and the one that it starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pyflossing.config.settings import TrainingConfig
+from pyflossing.gradients.by_autograd import FLOSSED
+from pyflossing.julia_random import MersenneTwister
+from pyflossing.model.loss import Parameters, relax
+from pyflossing.model.spectrum import initial_frame
+from pyflossing.model.weights import initial_weights
+from pyflossing.training.optimiser import AdamState, Rates
+
+
+@dataclass
+class TrainingState:
+    """Everything that the next epoch depends on.
+
+    Attributes:
+        parameters: the current ones.
+        training_adam, flossing_adam: the two optimisers' states, by parameter.
+        epoch: training epochs completed.
+        episodes: inter-episodes of flossing that have run.
+        last_episode: the epoch before which the latest one ran.
+        initial_state_norm: norm of the loss gradient of x0 in the latest epoch.
+        flossing_epoch: flossing epochs completed before the next training epoch.
+        frame: initial frame of the exponents; the same in all episodes.
+    """
+
+    parameters: Parameters
+    training_adam: dict[str, AdamState]
+    flossing_adam: dict[str, AdamState]
+    epoch: int = 0
+    episodes: int = 0
+    last_episode: int | None = None
+    initial_state_norm: float | None = None
+    flossing_epoch: int = 0
+    frame: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+
+
+def initial_parameters(config: TrainingConfig) -> Parameters:
+    """Weights and relaxed initial state of a configuration, in its type (SPEC section 4).
+
+    Shapes: ws (N, 1), J (N, N), wr (1, N), b (N,), offset (1,), x0 (n_states, B).
+    """
+    weights = initial_weights(config.n_units, config.seeds.network, config.weights)
+    normals = MersenneTwister(config.seeds.initial_state).randn((config.n_units, config.trials.batch_size), np.float32)
+    dtype = dtype_of(config)
+    ws, j, wr, b, offset = (tensor(array, dtype) for array in weights)
+    return Parameters(ws, j, wr, b, offset, relax(config.network, j, b, tensor(normals, dtype)))
+
+
+def initial_state(config: TrainingConfig) -> TrainingState:
+    """The state before the first epoch."""
+    parameters = initial_parameters(config)
+    rates = rates_of(config)
+    return TrainingState(
+        parameters,
+        {name: AdamState.fresh(p, rates) for name, p in parameters._asdict().items()},
+        {name: AdamState.fresh(getattr(parameters, name), rates) for name in FLOSSED},
+        frame=initial_frame(config.n_states, config.flossing.n_exponents, config.seeds.frame, like=parameters.J),
+    )
+
+
+def dtype_of(config: TrainingConfig) -> torch.dtype:
+    """The type of all numbers."""
+    return torch.float64 if config.dtype == "float64" else torch.float32
+
+
+def tensor(array: npt.NDArray[np.float32], dtype: torch.dtype) -> Tensor:
+    """A copy, or where it can be a view, in that type."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(dtype)
+
+
+def rates_of(config: TrainingConfig) -> Rates:
+    """The settings of both optimisers."""
+    return Rates(config.optimiser.rate, config.optimiser.beta1, config.optimiser.beta2)
