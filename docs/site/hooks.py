@@ -15,9 +15,13 @@ README = Path(__file__).parents[2] / "README.md"
 
 def on_files(files: Files, *, config: Any) -> Files:
     """Add the README as index.md."""
-    text = README.read_text(encoding="utf-8")
-    files.append(File.generated(config, "index.md", content=re.sub(r"\]\(docs/", "](", text)))
+    files.append(File.generated(config, "index.md", content=README.read_text(encoding="utf-8")))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Lead links between the README and the pages to where both are here."""
+    return markdown.replace("](docs/", "](").replace("](../README.md", "](index.md")
 
 
 def on_page_content(content: str, **_: Any) -> str:
