@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -21,6 +22,20 @@ def blocks(page: Path, *languages: str) -> list[Block]:
     """The page's blocks of these languages, in order."""
     found = re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     return [Block(*block) for block in found if block[0] in languages]
+
+
+def named(name: str) -> Any:
+    """What a dotted name stands for: a module, or something in one."""
+    parts = name.split(".")
+    for n in range(len(parts), 0, -1):
+        try:
+            found = import_module(".".join(parts[:n]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[n:]:
+            found = getattr(found, part)
+        return found
+    raise AssertionError(f"there is no {name}")
 
 
 def without_numbers(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import numpy
 import pytest
+from page_code import ROOT, named
 
-ROOT = Path(__file__).resolve().parents[1]
+import pyflossing
 
 
 def run(*command, **rest):
@@ -34,6 +36,23 @@ def installed(tmp_path_factory):
     # numpy from the present environment; a .pth file inside that one (of the editable install) is not followed
     (packages / "numpy.pth").write_text(str(Path(numpy.__file__).parents[1]))
     return python
+
+
+def test_changelog_and_citation_are_of_this_version():
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (\S+)$", changes, flags=re.MULTILINE)
+    assert versions[0] == pyflossing.__version__
+    assert changes.count("**Results affected**") == len(versions)
+    assert f"\nversion: {pyflossing.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_what_moved_is_where_the_changelog_says():
+    table = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("| before | now |")[1].split("\n\n")[0]
+    cells = [row.split("|")[2] for row in table.splitlines()[2:]]
+    names = [name for cell in cells for name in re.findall(r"`(pyflossing\.[\w.]+)`", cell)]
+    assert len(names) > 20
+    for name in names:
+        assert named(name) is not None
 
 
 def clean_environment():
@@ -70,3 +89,14 @@ def test_parity_of_the_installed_wheel_from_any_folder(installed, tmp_path, juli
 def test_importing_pyflossing_loads_neither_torch_nor_julia():
     program = "import sys, pyflossing; print(sorted({'torch', 'juliacall', 'parity'} & set(sys.modules)))"
     assert run(sys.executable, "-c", program, cwd=ROOT).strip() == "[]"
+
+
+def test_streams_tasks_and_weights_do_without_torch():
+    program = (
+        "import sys\n"
+        "from pyflossing import DelayedCopy, DelayedXOR, WeightDistribution, generateInputOutput, initial_weights\n"
+        "from pyflossing.julia_random import MersenneTwister, Xoroshiro128Star\n"
+        "generateInputOutput(2, 5, 1, 1, 1.0, 1, -1), initial_weights(3, 1), MersenneTwister(1).rand()\n"
+        "print('torch' in sys.modules)"
+    )
+    assert run(sys.executable, "-c", program, cwd=ROOT).strip() == "False"

@@ -79,6 +79,17 @@ def test_series_over_epochs_are_drawn_as_they_are_on_the_given_axes(result, draw
     assert marks == [[1, 4]]  # the epochs that the two flossing episodes precede
 
 
+@pytest.mark.parametrize("spread", [1.5, 30.0, 1e6])
+def test_the_label_of_a_gradients_norm_keeps_away_from_the_tick_labels(result, spread):
+    norms = {"x0": 1e-7 * np.geomspace(1, spread, 6)}
+    shown = replace(result, gradient_norms=norms)
+    for ax in (plots.gradient_norm(shown), plots.gradient_norm_by_delay([shown])):
+        ax.figure.canvas.draw()
+        ticks = [label.get_window_extent() for label in ax.get_yticklabels(which="both") if label.get_text()]
+        gap = min(box.x0 for box in ticks) - ax.yaxis.label.get_window_extent().x1
+        assert gap * 72 / ax.figure.dpi >= 7.9  # points
+
+
 def test_a_long_series_has_its_running_mean_on_top(result):
     long = replace(result, loss=np.sin(np.arange(300.0)))
     ax = plots.loss(long, label="mean")

@@ -10,17 +10,22 @@ from typing import Any
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+FROM_ROOT = {"README.md": "index.md", "CHANGELOG.md": "CHANGELOG.md", "CITATION.cff": "CITATION.cff"}
+"""Files of the top level, and what they are called here."""
 
 
 def on_files(files: Files, *, config: Any) -> Files:
-    """Add the README as index.md."""
-    files.append(File.generated(config, "index.md", content=README.read_text(encoding="utf-8")))
+    """Add the README as index.md, and what it links to outside docs/."""
+    for name, place in FROM_ROOT.items():
+        files.append(File.generated(config, place, content=(ROOT / name).read_text(encoding="utf-8")))
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Lead links between the README and the pages to where both are here."""
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Lead links between the README and the pages to where both are here, and the paper map's names to the API."""
+    if page.file.src_uri == "paper_map.md":
+        markdown = re.sub(r"`(pyflossing\.[\w.]+)`", r"[`\1`][\1]", markdown)
     return markdown.replace("](docs/", "](").replace("](../README.md", "](index.md")
 
 

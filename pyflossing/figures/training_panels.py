@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from pyflossing.figures.published import FloatArray
 from pyflossing.figures.training_sweeps import Results
-from pyflossing.plots._style import BLACK, BLUE, GREY, VERMILION, running_mean, say
+from pyflossing.plots._style import BLACK, BLUE, GREY, VERMILION, label_gradient, running_mean, say
 from pyflossing.training.result import TrainingResult
 
 CONDITIONS = {"no_flossing": ("no flossing", BLUE), "flossing": ("flossing", VERMILION)}
@@ -69,8 +69,10 @@ def draw_panels(results: Results, delay: int, published: Mapping[str, Mapping[st
                 ax.plot(curve["x"], curve["y"], "--", color=color, lw=1, zorder=5)
     a.set(xlabel="epoch", ylabel="accuracy (%)", title=f"A: d = {2 * delay}", ylim=(45, 102))
     b.set(xlabel="d (steps)", ylabel="best accuracy (%)", title="B", ylim=(45, 102))
-    c.set(xlabel="epoch", ylabel=r"$|\partial L/\partial x_0|$", title=f"C: d = {2 * delay}")
-    d.set(xlabel="d (steps)", ylabel=r"$|\partial L/\partial x_0|$, mean over epochs", title="D")
+    c.set(xlabel="epoch", title=f"C: d = {2 * delay}")
+    d.set(xlabel="d (steps)", title="D")
+    label_gradient(c)
+    label_gradient(d, ", mean over epochs")
     for ax in (a, b, c, d):
         ax.spines[["top", "right"]].set_visible(False)
         if not any(line.get_label()[0] != "_" for line in ax.lines):

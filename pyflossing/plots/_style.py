@@ -30,6 +30,12 @@ def axes(ax: Axes | None) -> Axes:
     return chosen
 
 
+def label_gradient(ax: Axes, words: str = "") -> None:
+    """Name the vertical axis after the norm of the loss gradient of the initial state."""
+    # the usual distance of 4 points is little beside tick labels with exponents
+    ax.set_ylabel(rf"$|\partial L/\partial x_0|${words}", labelpad=8)
+
+
 def say(ax: Axes, words: str) -> None:
     """Words in the middle of axes that have nothing to show."""
     ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", color=GREY)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from pyflossing.plots._style import BLUE, GREY, VERMILION, axes, draw_series, say
+from pyflossing.plots._style import BLUE, GREY, VERMILION, axes, draw_series, label_gradient, say
 from pyflossing.training.result import TrainingResult
 
 _CHANCE_LOSS = float(np.log(2))
@@ -58,7 +58,7 @@ def gradient_norm(
     else:
         _over_epochs(ax, result, norms, color, label, log=True)
         ax.set_yscale("log" if len(norms) else "linear")
-    ax.set_ylabel(r"$|\partial L/\partial x_0|$")
+    label_gradient(ax)
     return ax
 
 
@@ -93,7 +93,7 @@ def gradient_norm_by_delay(results: Iterable[TrainingResult], ax: Axes | None = 
     else:
         say(ax, "no runs with a gradient")
     ax.set_xlabel("delay (steps)")
-    ax.set_ylabel(r"$|\partial L/\partial x_0|$, mean over epochs")
+    label_gradient(ax, ", mean over epochs")
     return ax
 
 

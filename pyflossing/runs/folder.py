@@ -1,7 +1,7 @@
 """A run in a folder of its own, that can be stopped at any moment and resumed bit for bit.
 
     config.toml     all settings
-    log.jsonl       a line for each update (see ``run_log``)
+    log.jsonl       a line for each update (see ``runs/log.py``)
     checkpoint.npz  what the run is resumed from; gone when it has ended
     result.npz      the result, when it has ended
 

@@ -20,7 +20,7 @@ EPSILON = 1e-8
 
 
 class Rates(NamedTuple):
-    """Adam's settings: the learning rate (a Float32 number, see ``config.Adam.rate``) and the two decays."""
+    """Adam's settings: the learning rate (a Float32 number, see ``rate`` of ``pyflossing.Adam``) and the two decays."""
 
     learning_rate: float
     beta1: float

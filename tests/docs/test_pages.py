@@ -13,7 +13,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
-from page_code import DOCS, ROOT, blocks, without_numbers
+from page_code import DOCS, ROOT, blocks, named, without_numbers
 
 from parity.checks import all_checks
 from parity.runner import select
@@ -59,18 +59,9 @@ def rows(section):
 
 @pytest.mark.parametrize("name", rows("Equation → function"))
 def test_every_function_of_the_paper_map_exists(name):
-    parts = name.split(".")
-    for n in range(len(parts), 0, -1):
-        try:
-            found = import_module(".".join(parts[:n]))
-        except ModuleNotFoundError:
-            continue
-        for part in parts[n:]:
-            found = getattr(found, part)
-        assert callable(found)
-        assert found.__doc__
-        return
-    pytest.fail("no such module")
+    found = named(name)
+    assert callable(found)
+    assert found.__doc__
 
 
 def test_every_command_of_the_paper_map_exists_and_every_figure_has_its_command():
