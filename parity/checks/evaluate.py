@@ -1,9 +1,9 @@
 """Our numbers for a case, each with how far another correct computation may lie from it.
 
-In Float64 the bound is the SPEC's 1e-9 of the largest entry. In Float32 it is measured: the same numbers are computed
-with units and trials in other orders, which changes the order of every sum and nothing else, and compared with the
-Float64 computation of the same Float32 inputs; ten times the largest deviation is admitted, and eight roundings of the
-largest entry on top, because the few deviations of a single number may all happen to be small.
+In Float64 the bound is 1e-9 of the largest entry (specification, section 12). In Float32 it is measured: the same
+numbers are computed with units and trials in other orders, which changes the order of every sum and nothing else, and
+compared with the Float64 computation of the same Float32 inputs; ten times the largest deviation is admitted, and
+eight roundings of the largest entry on top, because the few deviations of a single number may all happen to be small.
 """
 
 from __future__ import annotations

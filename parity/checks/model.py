@@ -19,7 +19,7 @@ Arrays = Mapping[str, Any]
 
 
 class Level(str, Enum):
-    """How closely two results must agree (SPEC of the port, section 9)."""
+    """How closely two results must agree (specification, section 12)."""
 
     EXACT = "exact"
     STEP = "step"

@@ -1,6 +1,6 @@
 """The tasks: streams of random bits and what the network should say about them later.
 
-Source: SPEC of the port, section 2, after the authors' published generator (Engelken, "Gradient flossing",
+Source: specification, section 2, after the authors' published generator (Engelken, "Gradient flossing",
 NeurIPS 2023, arXiv 2312.17306). Arrays are Float32 in Julia's shape (time, channel, trial).
 """
 
@@ -40,7 +40,7 @@ class Task(Protocol):
 
     @property
     def first_scored_step(self) -> int:
-        """First step (from 1) that counts in loss and accuracy; see SPEC section 2 for the original's choice."""
+        """First step (from 1) that counts in loss and accuracy: specification (2.4)."""
 
     def generate(
         self, batch_size: int, n_steps: int, seed: int, *, n_channels: int = 1, amplitude: float = 1.0
