@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from parity.checks import bounds
+from parity.checks.comparators import Measure
 from parity.checks.model import Level
 from parity.runner import Outcome
 from pyflossing._files import write_atomically
@@ -49,7 +51,7 @@ class Report:
         return 0 if self.counts["passed"] and not self.counts["failed"] else 1
 
     def summary(self) -> str:
-        """One line of counts by level, and the reasons for what was skipped."""
+        """One line of counts by level, the rule of the bounds, and the reasons for what was skipped."""
         counts = self.counts
         levels = Counter(o.check.level for o in self.outcomes for _ in o.verdicts)
         by_level = ", ".join(f"{levels[level]} at level {level.value}" for level in Level if levels[level])
@@ -57,9 +59,28 @@ class Report:
             f"{counts['comparisons']} comparisons ({by_level or 'none'}): {counts['passed']} passed, "
             f"{counts['failed']} failed; {counts['checks skipped']} checks skipped"
         ]
+        lines += self._of_bounds()
         reasons = Counter(outcome.skipped for outcome in self.outcomes if outcome.skipped)
         lines += [f"  skipped ({number} checks): {reason}" for reason, number in reasons.items()]
         return "\n".join(lines)
+
+    def _of_bounds(self) -> list[str]:
+        """How the measured bounds came about, the chance that one of them fails without a reason, the worst ratio."""
+        measures = [
+            (verdict.measure, f"{outcome.check.name}, {name}")
+            for outcome in self.outcomes
+            for name, verdict in outcome.verdicts.items()
+            if verdict.measure is not None
+        ]
+        n_measured = sum(measure.rms_theirs is not None for measure, _ in measures)
+        lines = []
+        if n_measured:
+            chance = n_measured * bounds.FALSE_ALARM
+            lines.append(f"  {n_measured} bounds are measured: {bounds.RULE}; false alarms per report: {chance:.0e}")
+        if measures:
+            measure, name = max(measures, key=lambda each: (np.isnan(each[0].ratio), each[0].ratio))
+            lines.append(f"  nearest to its bound: {measure.ratio:.2f} of it ({name})")
+        return lines
 
 
 def _result(outcome: Outcome) -> str:
@@ -160,6 +181,7 @@ def as_json(report: Report) -> str:
                         "digits": None if np.isinf(verdict.digits) else round(verdict.digits, 2),
                         "detail": verdict.detail,
                         "extent": verdict.extent,
+                        **_measured(verdict.measure),
                     }
                     for name, verdict in outcome.verdicts.items()
                 ],
@@ -174,6 +196,20 @@ def as_json(report: Report) -> str:
         "checks": checks,
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _measured(measure: Measure | None) -> dict[str, float | None]:
+    """What was admitted and found of a comparison that is not exact; JSON has no infinities and no NaN."""
+    if measure is None:
+        return {}
+    numbers = {
+        "difference": measure.difference,
+        "bound": measure.bound,
+        "ratio": measure.ratio,
+        "rms_ours": measure.rms_ours,
+        "rms_theirs": measure.rms_theirs,
+    }
+    return {name: float(f"{x:.4g}") if x is not None and np.isfinite(x) else None for name, x in numbers.items()}
 
 
 def write(report: Report, folder: str | os.PathLike[str]) -> list[Path]:

@@ -7,7 +7,7 @@ update from them, with trials and their order drawn by itself. Free-running: bot
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any
@@ -188,9 +188,7 @@ def _epochs(chosen: Chosen) -> Arrays:
 
 
 def _bounded(title: str, ours: dict[str, Any], limits: Any) -> dict[str, Estimate]:
-    return {
-        f"{title}: {name}": Estimate(values, limits[name].bound, limits[name].cause) for name, values in ours.items()
-    }
+    return {f"{title}: {name}": replace(limits[name], values=values) for name, values in ours.items()}
 
 
 def _julia_trials(julia: JuliaConnection, config: TrainingConfig, n: int, steps: int, seed: int) -> tuple[Array, Array]:
@@ -228,6 +226,7 @@ def _flossing_case(config: TrainingConfig, record: training.FlossingRecord, inpu
         n_steps=config.flossing.n_steps,
         target=config.flossing.target,
         flossed=config.flossing.n_exponents,
+        trained=False,
     )
 
 
