@@ -64,23 +64,36 @@ class Report:
         lines += [f"  skipped ({number} checks): {reason}" for reason, number in reasons.items()]
         return "\n".join(lines)
 
-    def _of_bounds(self) -> list[str]:
-        """How the measured bounds came about, the chance that one of them fails without a reason, the worst ratio."""
-        measures = [
-            (verdict.measure, f"{outcome.check.name}, {name}")
+    @property
+    def measured(self) -> dict[str, Measure]:
+        """What was found where the bound was measured, by check and comparison."""
+        return {
+            f"{outcome.check.name}, {name}": verdict.measure
             for outcome in self.outcomes
             for name, verdict in outcome.verdicts.items()
-            if verdict.measure is not None
+            if verdict.measure is not None and verdict.measure.rms_theirs is not None
+        }
+
+    @property
+    def nearest(self) -> tuple[str, float] | None:
+        """The measured comparison with the largest ratio of difference and bound, and that ratio."""
+        ratios = {name: measure.ratio for name, measure in self.measured.items()}
+        return max(ratios.items(), key=lambda each: (np.isnan(each[1]), each[1]), default=None)
+
+    @property
+    def false_alarms(self) -> float:
+        """The chance that any of the measured bounds fails without a reason, see ``bounds``."""
+        return len(self.measured) * bounds.FALSE_ALARM
+
+    def _of_bounds(self) -> list[str]:
+        if self.nearest is None:
+            return []
+        name, ratio = self.nearest
+        return [
+            f"  {len(self.measured)} of the bounds are measured: {bounds.RULE}; the chance of a false alarm in this "
+            f"report is {self.false_alarms:.0e}",
+            f"  nearest to its bound: {ratio:.2f} of it ({name})",
         ]
-        n_measured = sum(measure.rms_theirs is not None for measure, _ in measures)
-        lines = []
-        if n_measured:
-            chance = n_measured * bounds.FALSE_ALARM
-            lines.append(f"  {n_measured} bounds are measured: {bounds.RULE}; false alarms per report: {chance:.0e}")
-        if measures:
-            measure, name = max(measures, key=lambda each: (np.isnan(each[0].ratio), each[0].ratio))
-            lines.append(f"  nearest to its bound: {measure.ratio:.2f} of it ({name})")
-        return lines
 
 
 def _result(outcome: Outcome) -> str:
@@ -193,9 +206,22 @@ def as_json(report: Report) -> str:
         "exit_code": report.exit_code,
         "provenance": dict(report.provenance),
         "notices": list(report.notices),
+        "measured_bounds": _of_bounds(report),
         "checks": checks,
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _of_bounds(report: Report) -> dict[str, Any] | None:
+    if report.nearest is None:
+        return None
+    name, ratio = report.nearest
+    return {
+        "rule": bounds.RULE,
+        "number": len(report.measured),
+        "false_alarms": report.false_alarms,
+        "nearest": {"comparison": name, "ratio": _number(ratio)},
+    }
 
 
 def _measured(measure: Measure | None) -> dict[str, float | None]:
@@ -209,7 +235,11 @@ def _measured(measure: Measure | None) -> dict[str, float | None]:
         "rms_ours": measure.rms_ours,
         "rms_theirs": measure.rms_theirs,
     }
-    return {name: float(f"{x:.4g}") if x is not None and np.isfinite(x) else None for name, x in numbers.items()}
+    return {name: _number(value) for name, value in numbers.items()}
+
+
+def _number(value: float | None) -> float | None:
+    return float(f"{value:.4g}") if value is not None and np.isfinite(value) else None
 
 
 def write(report: Report, folder: str | os.PathLike[str]) -> list[Path]:

@@ -68,9 +68,9 @@ def admitted(ours: Array, theirs: Array, largest: Array | float, eps: float) -> 
     return np.asarray(FACTOR * np.hypot(ours, theirs) + ROUNDINGS * eps * largest)
 
 
-def imprecise(ours: Array, theirs: Array, largest: Array | float, eps: float) -> str:
-    """Says so where our algorithm rounds far more than Float32 costs the general one; else ""."""
-    expected = MOST_OURS * np.hypot(theirs, eps * largest)
+def imprecise(ours: Array, theirs: Array, largest: Array | float, eps: float, most: float = MOST_OURS) -> str:
+    """Says so where our algorithm rounds more than ``most`` times what Float32 costs the general one; else ""."""
+    expected = most * np.hypot(theirs, eps * largest)
     if bool(np.all(ours <= expected)):
         return ""
     worst = int(np.argmax(np.ravel(ours / np.where(expected > 0, expected, 1))))

@@ -6,6 +6,7 @@ In Float64 the bound is the SPEC's 1e-9 of the largest entry, in Float32 it is m
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -113,7 +114,7 @@ def estimates(case: Case, dtype: str) -> dict[str, Estimate | Raster]:
         bounded = {name: float64_estimate(values) for name, values in ours.items()}
         bounded |= {name + AUTOGRAD: float64_estimate(values) for name, values in again.items()}
     else:
-        theirs = _general_rms(case, ours.get("raster"))
+        theirs = yardstick(case).rms
         by_passes, size = _rms_of_passes(case), float(ours.get("loss", 0.0))
         bounded = {name: _float32(case, name, ours[name], theirs[name], by_passes.get(name), size) for name in theirs}
         bounded |= {name + AUTOGRAD: _float32(case, name, again[name], theirs[name], None, size) for name in by_passes}
@@ -142,17 +143,50 @@ def _float32(case: Case, name: str, values: Array, theirs: Array, ours: Array | 
     return bounds.estimate(values, theirs, ours, more=more, cause=bounds.CAUSE + _SUM)
 
 
-@lru_cache(maxsize=2)
-def _copies(case: Case) -> tuple[dict[str, Array], Array]:
-    """Nudged parameters by name and frames, each (copies, ...)."""
+@dataclass(frozen=True)
+class Yardstick:
+    """What Float32 costs the general algorithm of a case, measured on nudged copies.
+
+    Attributes:
+        parameters, frames: of the copies, (copies, ...).
+        rms: by name, one or one per step.
+        exact: Float64 results of the copies that the reverse passes are compared with, by name, (copies, ...).
+    """
+
+    parameters: dict[str, Array]
+    frames: Array
+    rms: dict[str, Array]
+    exact: dict[str, Array]
+
+
+@lru_cache(maxsize=256)
+def yardstick(case: Case) -> Yardstick:
+    """Of a case; the port's mathematics have no part in it.
+
+    Raises:
+        SkipCheck: the copies have different spikes or signs, so that two computations need not agree.
+    """
     rng = np.random.default_rng(0)
-    return {name: bounds.nudged(case.parameters[name], rng) for name in PARAMETERS}, bounds.nudged(case.frame, rng)
+    parameters = {name: bounds.nudged(case.parameters[name], rng) for name in PARAMETERS}
+    frames = bounds.nudged(case.frame, rng)
+    found, exact = (_general(case, parameters, frames, dtype) for dtype in ("float32", "float64"))
+    rms = {
+        name: bounds.rms(bounds.deviations(values, exact[name], by_step=name in _PER_STEP))
+        for name, values in found.items()
+    }
+    compared = {name: values for name, values in exact.items() if name == "loss" or name.startswith(("grad", "floss"))}
+    if "margin" in exact:
+        rasters = np.concatenate([of["margin"] > 0 for of in (found, exact)])
+        parted = np.flatnonzero((rasters != rasters[0]).any(axis=(0, 1, 2)))
+        if parted.size:
+            raise SkipCheck(
+                f"from step {parted[0] + 1} on rounding alone decides spikes: a state lies within it of the threshold"
+            )
+    return Yardstick(parameters, frames, rms, compared)
 
 
-@lru_cache(maxsize=2)
-def _general(case: Case, dtype: str) -> dict[str, Array]:
+def _general(case: Case, parameters: dict[str, Array], frames: Array, dtype: str) -> dict[str, Array]:
     """As ``evaluate``, of all copies by the general algorithm, without rasters and accuracies."""
-    parameters, frames = _copies(case)
     p, Q = loss.Parameters(*(_tensor(parameters[name], dtype) for name in PARAMETERS)), _tensor(frames, dtype)
     x, inputs = p.x0[:, :, 0], _first_trial(case, dtype)[: case.n_steps]
     results: dict[str, torch.Tensor] = {}
@@ -173,28 +207,16 @@ def _general(case: Case, dtype: str) -> dict[str, Array]:
     return arrays
 
 
-def _general_rms(case: Case, raster: Array | None) -> dict[str, Array]:
-    results, exact = _general(case, "float32"), _general(case, "float64")
-    if raster is not None:
-        _require_one_raster(raster, [results["margin"] > 0, exact["margin"] > 0])
-    return {
-        name: bounds.rms(bounds.deviations(values, exact[name], by_step=name in _PER_STEP))
-        for name, values in results.items()
-    }
-
-
 def _rms_of_passes(case: Case) -> dict[str, Array]:
     """RMS of the algorithm of our own: the reverse passes."""
-    parameters, frames = _copies(case)
+    of = yardstick(case)
     found = []
     for copy in range(bounds.N_COPIES):
-        p = loss.Parameters(*(_tensor(parameters[name][copy], "float32") for name in PARAMETERS))
-        found.append(_by_passes(case, p, _tensor(frames[copy], "float32")))
-    exact = _general(case, "float64")
+        p = loss.Parameters(*(_tensor(of.parameters[name][copy], "float32") for name in PARAMETERS))
+        found.append(_by_passes(case, p, _tensor(of.frames[copy], "float32")))
     return {
-        name: bounds.rms(bounds.deviations(np.array([one[name] for one in found]), exact[name]))
-        for name in found[0]
-        if name != "accuracy"
+        name: bounds.rms(bounds.deviations(np.array([one[name] for one in found]), exact))
+        for name, exact in of.exact.items()
     }
 
 
@@ -223,16 +245,6 @@ def undecided_share(seen: Array, limit: Array, terms: int) -> Array:
     near: Array = np.abs(seen) <= limit
     # a quotient, and where decisions are counted otherwise its last bits
     return np.asarray(near.sum(axis=tuple(range(1, near.ndim))) / terms + 4 * np.finfo(np.float64).eps)
-
-
-def _require_one_raster(raster: Array, of_copies: list[Array]) -> None:
-    """Refuse a case in which the spikes or signs of a copy (copies, N, B, T) are others."""
-    parted = [np.flatnonzero((copies != raster).any(axis=(0, 1, 2))) for copies in of_copies]
-    first = [int(steps[0]) for steps in parted if steps.size]
-    if first:
-        raise SkipCheck(
-            f"from step {min(first) + 1} on rounding alone decides spikes: a state lies within it of the threshold"
-        )
 
 
 def _tensor(values: Array, dtype: str) -> torch.Tensor:
