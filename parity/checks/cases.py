@@ -36,6 +36,7 @@ class Case:
         target: wanted exponent, 1/step.
         spectra: numbers of exponents of the spectra that are compared.
         flossed: number of exponents in the flossing loss; 0 for none.
+        trained: whether the batch's states, loss and gradients are compared.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Case:
     target: float = 0.0
     spectra: tuple[int, ...] = ()
     flossed: int = 0
+    trained: bool = True
 
 
 @dataclass(frozen=True)

@@ -177,4 +177,5 @@ def _flossing_case(
         n_steps=settings.n_steps,
         target=settings.target,
         flossed=settings.n_exponents,
+        trained=False,
     )
