@@ -7,6 +7,7 @@ order and their seed, and computes loss, exponents and gradients. Our updates st
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -99,9 +100,7 @@ def _answers(titled: Titled, julia: JuliaConnection, flossing: bool) -> Arrays:
 
 def _bounded(title: str, ours: dict[str, Any], of: JuliaEpoch, config: TrainingConfig) -> dict[str, Estimate]:
     limits: Any = estimates(of.case, config.dtype)
-    return {
-        f"{title}: {name}": Estimate(values, limits[name].bound, limits[name].cause) for name, values in ours.items()
-    }
+    return {f"{title}: {name}": replace(limits[name], values=values) for name, values in ours.items()}
 
 
 @lru_cache(maxsize=256)
