@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", nargs="?", choices=("report", "doctor", "record", "kernels"), default="report")
+    parser.add_argument("command", nargs="?", choices=tuple(_COMMANDS), default="report")
     parser.add_argument(
         "--only",
         action="append",
@@ -195,6 +195,9 @@ def _provenance(facts: Mapping[str, str]) -> dict[str, str]:
         "Julia sources": sources_hash(reference_folder())[:16],
     }
     return ours | dict(facts)
+
+
+_COMMANDS = {"report": _report, "doctor": _doctor, "record": _record, "kernels": _kernels}
 
 
 if __name__ == "__main__":
