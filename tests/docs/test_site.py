@@ -14,7 +14,7 @@ PACKAGES = sorted(path.parent.name for path in (ROOT / "pyflossing").glob("*/__i
 
 
 def test_every_public_name_is_in_the_api_reference_once():
-    assert sorted(re.findall(r"\]\[pyflossing\.(\w+)\]", INDEX)) == sorted(pyflossing.__all__)
+    assert sorted(re.findall(r"\]\[pyflossing\.(\w+)\]", INDEX)) == sorted({*pyflossing.__all__} - {"__version__"})
 
 
 @pytest.mark.parametrize("package", [name for name in PACKAGES if name not in ("_support", "cli")])
