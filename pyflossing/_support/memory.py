@@ -52,13 +52,14 @@ def require_memory(what: str, sizes: Mapping[str, int], needed: Callable[..., in
         needed: a lower bound of the bytes, of the sizes in their order.
 
     Raises:
-        ValueError: naming the size that weighs most, its value, and the bytes that are needed and there.
+        ValueError: naming the size that is too large, its value, and the bytes that are needed and there.
     """
     total = needed(*sizes.values())
     if total <= machine_bytes():
         return
     without = {name: needed(*{**sizes, name: min(1, sizes[name])}.values()) for name in sizes}
-    name = min(without, key=lambda one: without[one])
+    enough = [one for one in without if without[one] <= machine_bytes()]
+    name = max(enough, key=lambda one: sizes[one]) if enough else min(without, key=lambda one: without[one])
     there = f"this machine has {in_words(machine_bytes())}"
     raise FieldError(name, sizes[name], f"{what} would take {in_words(total)} of memory at least, and {there}")
 

@@ -49,9 +49,11 @@ def run_in_folder(
     with stop_on_signals(ends_process=True) as stop:
         from pyflossing.cli.progress import shown  # noqa: PLC0415 - these need torch
         from pyflossing.runs.folder import FolderInUse, Stopped, train_or_resume  # noqa: PLC0415
+        from pyflossing.training.sizes import require_training_fits  # noqa: PLC0415
 
         talks = not (quiet or as_json)
         line = _opening_line(folder, config, must_resume)
+        require_training_fits(config)
         if talks:
             write_line(line)
         progress: Any = shown(config) if talks else nullcontext(None)

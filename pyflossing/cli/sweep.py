@@ -24,7 +24,7 @@ EXAMPLES = """\b
 Examples:
   pyflossing sweep delays.toml            in sweeps/delays, on all cores
   pyflossing sweep delays.toml --jobs 2 -o second
-  pyflossing sweep delays.toml --scheduler tcp://node1:8786
+  pyflossing sweep delays.toml --scheduler tcp://127.0.0.1:8786
   pyflossing sweep sweeps/delays          goes on with that sweep
   pyflossing sweep delays.toml --list     names the jobs, and runs none
 """
@@ -35,7 +35,7 @@ Jobs = Annotated[
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, whose workers are used instead."),
+    typer.Option("--scheduler", metavar="ADDRESS", help="A Dask scheduler (tcp://, tls://) whose workers are used."),
 ]
 
 

@@ -226,6 +226,8 @@ class _Run:
 
     def _loop(self) -> None:
         self._look()
+        if self._pool.notice:
+            self._tell(self._pool.notice)
         while self._queue or self._submitted:
             if self._lease.held and self._asked():
                 self._lease.end()
