@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conditioning import Tally, by_condition, determined
-from hypothesis import given, settings
+from conditioning import Tally, by_condition, determined, without_flaws
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from parity import strategies
@@ -16,8 +16,11 @@ from pyflossing.training import optimiser
 
 pytestmark = pytest.mark.julia
 DTYPES = st.sampled_from(step.DTYPES)
-FEWER = settings(max_examples=settings().max_examples if settings().max_examples > 1000 else 12)
-"""An example takes a tenth of a second."""
+FEWER = settings(
+    max_examples=settings().max_examples if settings().max_examples > 1000 else 12,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+"""An example takes a tenth of a second; to shrink one that fails would take minutes."""
 
 
 def compare(case, dtype, julia, tally):
@@ -28,18 +31,19 @@ def compare(case, dtype, julia, tally):
             tally.kinds["left out"] += 1
             return
         assert not outcome.error, f"{case.title}: {check.name}: {outcome.error}"
-        failed = outcome.failures
-        if failed and dtype == "float64":
-            ours, theirs = check.ours(), check.theirs(julia)
-            tally.kinds["judged by condition"] += 1
-            verdicts = {
-                name: by_condition(case, dtype, name.partition(": ")[2], ours[name].values, np.asarray(theirs[name]))
-                for name in failed
-                if isinstance(ours[name], Estimate)
-            }
-            failed = {name: v for name, v in (failed | verdicts).items() if not v.passed}
-        details = {name: verdict.detail for name, verdict in failed.items()}
-        assert not failed, f"{case.title}: {check.name}: {details}"
+        failed = {name: judge_again(case, dtype, name, check, julia, tally) for name in outcome.failures}
+        details = {name: verdict.detail for name, verdict in failed.items() if not verdict.passed}
+        assert not details, f"{case.title}: {check.name}: {details}"
+
+
+def judge_again(case, dtype, name, check, julia, tally):
+    """By the difference alone, and where that is too large in Float64 by the condition."""
+    ours, theirs = check.ours()[name], np.asarray(check.theirs(julia)[name])
+    verdict = without_flaws(ours).judge(theirs)
+    if verdict.passed or dtype == "float32" or not isinstance(ours, Estimate):
+        return verdict
+    tally.kinds["judged by condition"] += 1
+    return by_condition(case, dtype, name.rpartition(": ")[2], ours.values, theirs)
 
 
 def test_every_number_of_a_random_network_agrees(julia):

@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 import pytest
-from conditioning import Tally
-from hypothesis import given, settings
+from conditioning import Tally, without_flaws
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import pyflossing
@@ -20,8 +20,11 @@ from pyflossing import NonFiniteError, TrainingConfig
 
 pytestmark = pytest.mark.julia
 FUNCTIONS = {"trainSRNNflossing": "spiking", "trainRNNflossing": "tanh"}
-FEWER = settings(max_examples=settings().max_examples if settings().max_examples > 1000 else 8)
-"""An example is several runs."""
+FEWER = settings(
+    max_examples=settings().max_examples if settings().max_examples > 1000 else 8,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+"""An example is several runs; to shrink one that fails would take minutes."""
 
 
 def same(title, ours, theirs):
@@ -70,7 +73,7 @@ def test_a_random_run_agrees_until_its_horizon(function, julia):
         tally.kinds["numbers"] += len(judged)
         tally.kinds["left out"] += not judged and call["E"] > 0
         for name, estimate in judged.items():
-            verdict = estimate.judge(np.asarray(theirs[name]))
+            verdict = without_flaws(estimate).judge(np.asarray(theirs[name]))
             assert verdict.passed, f"{name}: {verdict.detail}"
 
     property_()
