@@ -5,10 +5,14 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: parity test lint bench record clean
+.PHONY: parity kernels test lint bench record clean
 
 parity: $(VENV)/ready
 	$(BIN)/python -m parity
+
+# The report under the numerical kernels of other CPUs, about half an hour.
+kernels: $(VENV)/ready
+	$(BIN)/python -m parity kernels
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
