@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from parity.checks import bounds, evaluate, moved_runs, training
+from parity.checks import bounds, evaluate, moved_runs, training, yardstick
 from parity.checks.cases import NETWORKS, SIZES, case
 from parity.checks.training import GAUSSIAN, ORTHOGONAL, configuration
 from pyflossing.training import initial_state
@@ -65,7 +65,7 @@ def test_the_general_algorithm_has_the_numbers_of_the_port(under_test):
     of = case(under_test, SMALL)
     ours = evaluate.evaluate(of, "float64")
     single = {name: np.ascontiguousarray(values, dtype=np.float32)[None] for name, values in of.parameters.items()}
-    general = evaluate._general(of, single, of.frame[None], "float64")
+    general = yardstick.general_results(of, single, of.frame[None], "float64")
     assert set(general) | {"accuracy", "raster"} == set(ours) | {"raster"}
     for name, values in general.items():
         np.testing.assert_allclose(values[0], ours[name], rtol=1e-9, atol=1e-11, err_msg=name)
