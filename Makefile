@@ -8,10 +8,14 @@ PIP := -m pip --disable-pip-version-check install
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: parity test lint bench record docs clean
+.PHONY: parity kernels test lint bench record docs clean
 
 parity: $(VENV)/ready
 	$(BIN)/python -m parity
+
+# The report under the numerical kernels of other CPUs, about half an hour.
+kernels: $(VENV)/ready
+	$(BIN)/python -m parity kernels
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup

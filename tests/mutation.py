@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from parity.bridge.transcript import digest_of
-from parity.checks import cases, evaluate, golden_files, golden_network, trajectory
+from parity.checks import cases, golden_files, golden_network, trajectory, yardstick
 
 SMALL = next(size for size in cases.SIZES if size.units < 10)
 _KEPT = (
@@ -24,7 +24,7 @@ _KEPT = (
     golden_network.training_case,
     golden_network.flossing_case,
     golden_files.archive,
-    evaluate.yardstick,
+    yardstick.yardstick,
 )
 """Caches of what the checks compute with, and of what Float32 costs another algorithm: none of it is the port's."""
 

@@ -178,3 +178,13 @@ def julia_network(network: Network) -> tuple[str, str, Array]:
 def _require_one_name(network: Network, *surrogates: Surrogate) -> None:
     if len({surrogate.name for surrogate in surrogates}) > 1:
         raise ValueError(f"{network} is not allowed: its two surrogates must have one name")
+
+
+def threshold_distance(network: Network, states: Array) -> Array | None:
+    """How far the states (n_states, ...) lie above the threshold, (N, ...); None for units without one."""
+    if isinstance(network, TanhNetwork):
+        return None
+    if isinstance(network, SpikingNetwork):
+        above: Array = states[: len(states) // 2] - states.dtype.type(network.threshold)
+        return above
+    return states

@@ -7,16 +7,16 @@ In Float64 the bound is 1e-9 of the largest entry (specification, section 12), i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
 
-from parity.checks import bounds, general
-from parity.checks.cases import PARAMETERS, Case
+from parity.checks import bounds
+from parity.checks.cases import PARAMETERS, Case, threshold_distance
 from parity.checks.comparators import Estimate, Raster
-from parity.checks.model import Array, SkipCheck
+from parity.checks.model import Array
+from parity.checks.yardstick import as_tensor, yardstick
 from pyflossing.gradients import by_autograd as gradients
 from pyflossing.gradients import flossing_pass, training_pass
 from pyflossing.model import loss, spectrum
@@ -24,7 +24,6 @@ from pyflossing.model.networks import Network, SpikingNetwork, TanhNetwork
 
 FLOAT64_RELATIVE = 1e-9
 FLOAT64_CAUSE = f"{FLOAT64_RELATIVE:.0e} of the largest entry"
-_PER_STEP = ("states", "readout", "margin")  # time is their last dimension
 
 
 def evaluate(case: Case, dtype: str) -> dict[str, Array]:
@@ -45,24 +44,24 @@ def evaluate(case: Case, dtype: str) -> dict[str, Array]:
 
 
 def _inputs(case: Case, dtype: str) -> tuple[loss.Parameters, torch.Tensor]:
-    parameters = loss.Parameters(*(_tensor(case.parameters[name], dtype) for name in PARAMETERS))
-    return parameters, _tensor(case.frame, dtype)
+    parameters = loss.Parameters(*(as_tensor(case.parameters[name], dtype) for name in PARAMETERS))
+    return parameters, as_tensor(case.frame, dtype)
 
 
-def _name(p: loss.Parameters) -> str:
+def _dtype(p: loss.Parameters) -> str:
     return str(p.J.dtype).rpartition(".")[2]
 
 
 def _trials(case: Case, dtype: str) -> tuple[torch.Tensor, torch.Tensor]:
-    return _tensor(case.inputs, dtype), _tensor(case.targets, dtype)
+    return as_tensor(case.inputs, dtype), as_tensor(case.targets, dtype)
 
 
 def _first_trial(case: Case, dtype: str) -> torch.Tensor:
-    return _tensor(case.inputs[:, :, 0], dtype)
+    return as_tensor(case.inputs[:, :, 0], dtype)
 
 
 def _of_batch(case: Case, p: loss.Parameters) -> dict[str, Array]:
-    states = loss.trajectory(case.network, p.J, p.x0, loss.drive(p.ws, p.b, _trials(case, _name(p))[0]))
+    states = loss.trajectory(case.network, p.J, p.x0, loss.drive(p.ws, p.b, _trials(case, _dtype(p))[0]))
     seen = loss.readout(case.network, p.wr, p.offset, states)
     results = {"states": _array(states.permute(1, 2, 0)), "readout": _array(seen[:, 0].T)}
     distance = threshold_distance(case.network, results["states"])
@@ -88,25 +87,15 @@ def _gradients(
 ) -> dict[str, Array]:
     results: dict[str, Array] = {}
     if case.trained:
-        trained = train(case.network, p, *_trials(case, _name(p)), case.first_scored_step)
+        trained = train(case.network, p, *_trials(case, _dtype(p)), case.first_scored_step)
         results |= {"loss": np.asarray(trained.loss), "accuracy": np.asarray(trained.accuracy)}
         results |= {f"gradient {name}": _array(values) for name, values in trained.gradients._asdict().items()}
     if case.flossed:
-        inputs = _first_trial(case, _name(p))
+        inputs = _first_trial(case, _dtype(p))
         flossed = floss(case.network, p, p.x0[:, 0], frame[:, : case.flossed], inputs, case.n_steps, case.target)
         results |= {"flossing exponents": _array(flossed.exponents), "flossing loss": np.asarray(flossed.loss)}
         results |= {f"flossing gradient {name}": _array(values) for name, values in flossed.gradients.items()}
     return results
-
-
-def threshold_distance(network: Network, states: Array) -> Array | None:
-    """How far the states (n_states, ...) lie above the threshold, (N, ...); None for units without one."""
-    if isinstance(network, TanhNetwork):
-        return None
-    if isinstance(network, SpikingNetwork):
-        above: Array = states[: len(states) // 2] - states.dtype.type(network.threshold)
-        return above
-    return states
 
 
 @lru_cache(maxsize=256)
@@ -146,77 +135,13 @@ def _float32(case: Case, name: str, values: Array, theirs: Array, ours: Array | 
     return bounds.estimate(values, theirs, ours, more=more, cause=bounds.CAUSE + _SUM)
 
 
-@dataclass(frozen=True)
-class Yardstick:
-    """What Float32 costs the general algorithm of a case, measured on nudged copies.
-
-    Attributes:
-        parameters, frames: of the copies, (copies, ...).
-        rms: by name, one or one per step.
-        exact: Float64 results of the copies that the reverse passes are compared with, by name, (copies, ...).
-    """
-
-    parameters: dict[str, Array]
-    frames: Array
-    rms: dict[str, Array]
-    exact: dict[str, Array]
-
-
-@lru_cache(maxsize=256)
-def yardstick(case: Case) -> Yardstick:
-    """Of a case; the port's mathematics have no part in it.
-
-    Raises:
-        SkipCheck: the copies have different spikes or signs, so that two computations need not agree.
-    """
-    rng = np.random.default_rng(0)
-    parameters = {name: bounds.nudged(case.parameters[name], rng) for name in PARAMETERS}
-    frames = bounds.nudged(case.frame, rng)
-    found, exact = (_general(case, parameters, frames, dtype) for dtype in ("float32", "float64"))
-    rms = {
-        name: bounds.rms(bounds.deviations(values, exact[name], by_step=name in _PER_STEP))
-        for name, values in found.items()
-    }
-    compared = {name: values for name, values in exact.items() if name == "loss" or name.startswith(("grad", "floss"))}
-    if "margin" in exact:
-        rasters = np.concatenate([of["margin"] > 0 for of in (found, exact)])
-        parted = np.flatnonzero((rasters != rasters[0]).any(axis=(0, 1, 2)))
-        if parted.size:
-            raise SkipCheck(
-                f"from step {parted[0] + 1} on rounding alone decides spikes: a state lies within it of the threshold"
-            )
-    return Yardstick(parameters, frames, rms, compared)
-
-
-def _general(case: Case, parameters: dict[str, Array], frames: Array, dtype: str) -> dict[str, Array]:
-    """As ``evaluate``, of all copies by the general algorithm, without rasters and accuracies."""
-    p, Q = loss.Parameters(*(_tensor(parameters[name], dtype) for name in PARAMETERS)), _tensor(frames, dtype)
-    x, inputs = p.x0[:, :, 0], _first_trial(case, dtype)[: case.n_steps]
-    results: dict[str, torch.Tensor] = {}
-    if case.trained:
-        results |= general.trained(case.network, p, *_trials(case, dtype), case.first_scored_step)
-        results["states"] = results["states"].permute(0, 2, 3, 1)
-        results["readout"] = results["readout"].transpose(1, 2)
-    if case.flossed:
-        results |= general.flossed(case.network, p, x, Q[:, :, : case.flossed], inputs, case.target)
-    if case.spectra:  # the first exponents of more are those of fewer
-        most = general.exponents(case.network, p, x, Q[:, :, : max(case.spectra)], inputs)
-        results |= {f"exponents k={k}": most[:, :k] for k in case.spectra}
-    arrays = {name: _array(values) for name, values in results.items()}
-    if case.trained:
-        distance = threshold_distance(case.network, np.swapaxes(arrays["states"], 0, 1))
-        if distance is not None:
-            arrays["margin"] = np.swapaxes(distance, 0, 1)
-    return arrays
-
-
 def _rms_of_passes(case: Case) -> dict[str, Array]:
     """RMS of the algorithm of our own: the reverse passes."""
     of = yardstick(case)
     found = []
     for copy in range(bounds.N_COPIES):
-        p = loss.Parameters(*(_tensor(of.parameters[name][copy], "float32") for name in PARAMETERS))
-        found.append(_by_passes(case, p, _tensor(of.frames[copy], "float32")))
+        p = loss.Parameters(*(as_tensor(of.parameters[name][copy], "float32") for name in PARAMETERS))
+        found.append(_by_passes(case, p, as_tensor(of.frames[copy], "float32")))
     return {
         name: bounds.rms(bounds.deviations(np.array([one[name] for one in found]), exact))
         for name, exact in of.exact.items()
@@ -248,10 +173,6 @@ def undecided_share(seen: Array, limit: Array, terms: int) -> Array:
     near: Array = np.abs(seen) <= limit
     # a quotient, and where decisions are counted otherwise its last bits
     return np.asarray(near.sum(axis=tuple(range(1, near.ndim))) / terms + 4 * np.finfo(np.float64).eps)
-
-
-def _tensor(values: Array, dtype: str) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=dtype))
 
 
 def _array(values: torch.Tensor) -> Array:

@@ -9,8 +9,18 @@ from typing import Any
 import numpy as np
 
 from parity.bridge.connection import JuliaConnection
-from parity.checks.cases import NETWORKS, PARAMETERS, SIZES, Case, NetworkUnderTest, Size, case, julia_network
-from parity.checks.evaluate import AUTOGRAD, estimates, threshold_distance
+from parity.checks.cases import (
+    NETWORKS,
+    PARAMETERS,
+    SIZES,
+    Case,
+    NetworkUnderTest,
+    Size,
+    case,
+    julia_network,
+    threshold_distance,
+)
+from parity.checks.evaluate import AUTOGRAD, estimates
 from parity.checks.model import Array, Arrays, Check, Level, Provenance, SkipCheck
 from parity.checks.relaxation import relaxed
 from parity.checks.step import DTYPES

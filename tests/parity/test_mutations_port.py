@@ -6,7 +6,7 @@ import pytest
 from mutation import SMALL, RememberingJulia, forget_results
 from port_mutations import MUTATIONS
 
-from parity.checks import cases, evaluate, golden, golden_network, golden_training, step, training, trajectory
+from parity.checks import cases, golden, golden_network, golden_training, step, training, trajectory, yardstick
 from parity.checks.model import Check
 from parity.report import Report
 from parity.runner import run_checks, select
@@ -25,7 +25,7 @@ def true_cases():
     """What is computed with is made before anything is wrong, and kept."""
     for run in golden_network.runs():
         for case in (golden_network.training_case(run), golden_network.flossing_case(run)):
-            evaluate.yardstick(case)
+            yardstick.yardstick(case)
     for under_test in cases.NETWORKS:
         trajectory.cached_case(under_test, SMALL)
 
