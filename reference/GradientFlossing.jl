@@ -1,8 +1,8 @@
 """
 Our own Julia reference of (surrogate) gradient flossing: plain Julia, standard library only, 1.5 to 1.12.
 
-This is not the authors' file. Their code for spiking networks was never published; what rests on which
-publication is listed in the project's README.
+This is not the authors' file. Their code for spiking networks was never published. docs/specification.md has every
+equation, and its section 13 what rests on which publication; docs/differences.md says what differs from the original.
 """
 module GradientFlossing
 

@@ -20,7 +20,6 @@ from parity.checks.yardstick import as_tensor, yardstick
 from pyflossing.gradients import by_autograd as gradients
 from pyflossing.gradients import flossing_pass, training_pass
 from pyflossing.model import loss, spectrum
-from pyflossing.model.networks import Network, SpikingNetwork, TanhNetwork
 
 FLOAT64_RELATIVE = 1e-9
 FLOAT64_CAUSE = f"{FLOAT64_RELATIVE:.0e} of the largest entry"

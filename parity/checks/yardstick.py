@@ -11,7 +11,7 @@ import torch
 from parity.checks import bounds, general
 from parity.checks.cases import PARAMETERS, Case, threshold_distance
 from parity.checks.model import Array, SkipCheck
-from pyflossing.loss import Parameters
+from pyflossing.model.loss import Parameters
 
 _PER_STEP = ("states", "readout", "margin")  # time is their last dimension
 

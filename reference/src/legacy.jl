@@ -1,4 +1,4 @@
-# The original's names and 33 positional parameters.
+# The original's names and 33 positional parameters. Specification, section 13.
 
 "A function that prints about twenty lines in a run of E epochs."
 function progress_lines(E)
