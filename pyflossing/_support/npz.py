@@ -33,6 +33,7 @@ _MOST_CHARACTERS = 2**20  # of a text
 _MOST_MEMBERS = 256
 _MOST_PER_NAME = 1024  # bytes of a member's entry in the directory
 _END = struct.Struct("<4s4H2LH")  # the end of a zip file: its directory's entries, length and place
+_ELSEWHERE = 2**32 - 1  # the place, of a directory that begins beyond it
 _DEFLATED_FREELY, _DEFLATED_RATIO = 2**28, 20
 """Bytes that a compressed file may unfold to in any case, and times its own length where that is more."""
 # as numpy writes it: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
@@ -214,8 +215,8 @@ def _require_short_directory(stream: BinaryIO) -> None:
     end = stream.read()
     if len(end) < _END.size:
         raise ValueError("no npz file")
-    signature, _, _, _, entries, length, _, comment = _END.unpack(end)
-    if signature != b"PK\5\6" or comment:
+    signature, _, _, _, entries, length, place, comment = _END.unpack(end)
+    if signature != b"PK\5\6" or comment or (place != _ELSEWHERE and place + length + _END.size != size):
         raise ValueError("no end of a zip file")
     if entries > _MOST_MEMBERS or length > _MOST_MEMBERS * _MOST_PER_NAME:
         raise ValueError(f"{entries} members are too many")
