@@ -33,7 +33,7 @@ def amplitudes(most: float) -> SearchStrategy[float]:
     return st.builds(lambda sign, size: sign * size, signs, st.floats(0.05, most))
 
 
-sharpnesses = st.floats(0.2, 5.0)
+sharpnesses = st.floats(0.2, 2.0)
 """Of a surrogate derivative."""
 
 

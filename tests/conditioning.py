@@ -58,19 +58,24 @@ def moved_case(case, dtype, number):
     return replace(case, parameters=parameters, frame=moved(case.frame.astype(dtype), rng, dtype))
 
 
-def _states(case, dtype):
-    p = loss.Parameters(*(_tensor(case.parameters[name], dtype) for name in PARAMETERS))
-    u = loss.drive(p.ws, p.b, _tensor(case.inputs, dtype))
-    return loss.trajectory(case.network, p.J, p.x0, u).permute(1, 2, 0).numpy()
+def _states(cases, dtype):
+    """States (copies, n_states, B, T) of cases that differ in their parameters."""
+    network, inputs = cases[0].network, _tensor(cases[0].inputs, dtype)
+    ws, J, b, x = (_tensor(np.stack([of.parameters[name] for of in cases]), dtype) for name in ("ws", "J", "b", "x0"))
+    u = ws[:, None] @ inputs / ws.shape[-1] + b[:, None, :, None]
+    states = []
+    for n in range(len(inputs)):
+        x = network.step(x, u[:, n], J)
+        states.append(x.numpy())
+    return np.stack(states, axis=-1)
 
 
 def decided_steps(case, dtype):
     """After how many steps rounding first decides a spike or sign; all of them for units without a threshold."""
-    ours = _states(case, dtype)
+    if case.network.kind == "tanh":
+        return len(case.inputs)
+    ours, *others = _states([case, *(moved_case(case, dtype, number) for number in range(COPIES))], dtype)
     distance = threshold_distance(case.network, ours)
-    if distance is None:
-        return ours.shape[2]
-    others = [_states(moved_case(case, dtype, number), dtype) for number in range(COPIES)]
     by_step = [np.abs(other.astype(np.float64) - ours).max(axis=(0, 1)) for other in others]
     moves = np.maximum.accumulate(np.max(by_step, axis=0))
     limit = FACTOR * moves + 16 * np.finfo(dtype).eps * np.abs(ours).max()
@@ -80,24 +85,41 @@ def decided_steps(case, dtype):
     return int(np.flatnonzero(near)[0]) if near.any() else ours.shape[2]
 
 
+def _logarithms(case, dtype):
+    """log |R_ii| of every step along the first trial, (n_steps, k)."""
+    p = loss.Parameters(*(_tensor(case.parameters[name], dtype) for name in PARAMETERS))
+    u = loss.drive(p.ws, p.b, _tensor(case.inputs[:, :, :1], dtype))[:, :, 0]
+    return spectrum.logarithms(case.network, p.J, p.x0[:, 0], _tensor(case.frame, dtype), u, case.n_steps).numpy()
+
+
 def directions_left(case, dtype):
-    """How many of the leading directions keep more than a hundred roundings in every step, computed in Float64."""
-    p = loss.Parameters(*(_tensor(case.parameters[name], "float64") for name in PARAMETERS))
-    u = loss.drive(p.ws, p.b, _tensor(case.inputs[:, :, :1], "float64"))[:, :, 0]
-    frame = _tensor(case.frame, "float64")
-    logs = spectrum.logarithms(case.network, p.J, p.x0[:, 0], frame, u, case.n_steps).numpy()
-    with np.errstate(invalid="ignore"):  # -inf from -inf: that direction is gone
-        relative = logs - np.maximum.accumulate(logs, axis=1)  # a later direction does not change those before it
-    gone = ~(relative > np.log(LOST * np.finfo(dtype).eps)).all(axis=0)
+    """How many of the leading directions keep more than a hundred roundings in every step, computed in Float64.
+
+    Roundings of the directions before it, since a later one does not change it, and of J, since a surrogate derivative
+    of sech^2 comes out of 1 with a rounding of 1.
+    """
+    logs, lost = _logarithms(case, "float64"), np.log(LOST * np.finfo(dtype).eps)
+    with np.errstate(invalid="ignore", divide="ignore"):  # -inf from -inf: that direction is gone
+        relative = logs - np.maximum.accumulate(logs, axis=1)
+        of_coupling = logs - np.log(np.linalg.norm(case.parameters["J"].astype("float64"), 2))
+    gone = ~((relative > lost) & (of_coupling > lost)).all(axis=0)
     return int(np.flatnonzero(gone)[0]) if gone.any() else logs.shape[1]
 
 
+def collapses(case, dtype):
+    """Whether flossing must be refused: the Jacobian takes the first direction to zero exactly, whatever the type.
+
+    Where a later one is lost, it depends on the algorithm whether a zero or a rounding is left of it.
+    """
+    return all(np.isneginf(_logarithms(case, of)[:, 0]).any() for of in (dtype, "float64"))
+
+
 def determined(case, dtype, tally):
-    """The part of the case that is compared, or None if nothing is left."""
+    """The part of the case that is compared, or None if nothing is left; and the part that flossing must refuse."""
     steps = decided_steps(case, dtype)
     if steps == 0:
         tally.kinds["left out"] += 1
-        return None
+        return None, None
     if steps < len(case.inputs):
         tally.kinds["shortened"] += 1
         case = replace(
@@ -107,12 +129,15 @@ def determined(case, dtype, tally):
             first_scored_step=min(case.first_scored_step, steps),
             n_steps=min(case.n_steps, steps),
         )
+    refused = None
     if case.spectra:
         k = directions_left(case, dtype) if steps >= FEWEST_STEPS else 0
+        if k < case.flossed and steps >= FEWEST_STEPS and collapses(case, dtype):
+            refused = case
         if k < case.spectra[0]:
-            tally.kinds["fewer exponents" if k else "no exponents"] += 1
+            tally.kinds["no exponents" if not k and refused is None else "fewer exponents"] += 1
             case = replace(case, spectra=(k,) if k else (), flossed=min(case.flossed, k))
-    return case
+    return case, refused
 
 
 def without_flaws(judged):

@@ -9,9 +9,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from parity import strategies
+from parity.bridge.errors import JuliaError
 from parity.checks import step, trajectory
 from parity.checks.comparators import Estimate
+from parity.checks.evaluate import evaluate
 from parity.runner import run_checks
+from pyflossing import NonFiniteError
 from pyflossing.training import optimiser
 
 pytestmark = pytest.mark.julia
@@ -54,9 +57,15 @@ def test_every_number_of_a_random_network_agrees(julia):
     def property_(data, dtype):
         drawn = data.draw(strategies.cases(dtype))
         tally.examples += 1
-        case = determined(drawn, dtype, tally)
+        case, refused = determined(drawn, dtype, tally)
         if case is not None:
             compare(case, dtype, julia, tally)
+        if refused is not None:
+            tally.kinds["refused by both"] += 1
+            with pytest.raises(NonFiniteError, match="exponent"):
+                evaluate(refused, dtype)
+            with pytest.raises(JuliaError, match="NonFiniteError: the local exponent"):
+                trajectory.julia_flossing(julia, refused, dtype)
 
     property_()
     tally.require_few_left_out()
