@@ -153,7 +153,7 @@ UPDATES = {
     "clipping not rounded": Mutation(
         config.Adam, "clip_threshold", "float(np.float32(self.clip_norm))", "self.clip_norm", ("optimiser/golden",)
     ),
-    "norm that clips": Mutation(optimiser, "clip", "(gradient))", "(gradient)) * 1.001", ("optimiser/golden",)),
+    "norm that clips": Mutation(optimiser, "clip", "= euclidean", "= 1.001 * euclidean", ("optimiser/golden",)),
     "b1 of the old moment": Mutation(optimiser, "adam_update", "beta1 * state.m", "beta1 * 1.001 * state.m", _ADAM),
     "b1 of the gradient": Mutation(optimiser, "adam_update", "(1 - rates.beta1", "(1.0001 - rates.beta1", _ADAM),
     "b2 of the old moment": Mutation(optimiser, "adam_update", "beta2 * state.v", "beta2 * 1.001 * state.v", _ADAM),

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import random
 import resource
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -19,8 +14,6 @@ from pyflossing import DelayedXOR, Flossing, FlossingSchedule, Seeds, TanhNetwor
 from pyflossing import Trials as Batch
 from pyflossing.runs import FolderInUse, Stopped, resume, train_in, train_or_resume
 
-# PYFLOSSING_KILLS=100 for the long version
-KILLS = int(os.environ.get("PYFLOSSING_KILLS", "12"))
 CONFIG = TrainingConfig(
     network=TanhNetwork(),
     n_units=5,
@@ -72,32 +65,6 @@ def test_stopped_after_any_update_and_resumed_it_leaves_the_same_bytes(tmp_path,
             log.write('{"epoch": 99, "lo')  # what a killed process can leave
         assert resume(folder).same_numbers(whole)
         assert (folder / "log.jsonl").read_bytes() == (tmp_path / "whole" / "log.jsonl").read_bytes()
-
-
-def test_killed_at_random_moments_it_loses_nothing(tmp_path):
-    config = replace(CONFIG, n_epochs=500 + 130 * KILLS)
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["pyflossing.runs"])
-    folder, chance, kills = tmp_path / "run", random.Random(5), 0
-    while kills < KILLS:
-        process = processes.Process(
-            target=train_or_resume, args=(folder, config), kwargs={"checkpoint_every": 0.02 if kills % 2 else 0.0}
-        )
-        process.start()
-        moment = 0.2 * chance.random()
-        if kills > 2:  # the first ones may be killed before they have written anything
-            before = (folder / "log.jsonl").stat().st_mtime_ns if (folder / "log.jsonl").exists() else 0
-            while process.is_alive() and not (
-                (folder / "log.jsonl").exists() and (folder / "log.jsonl").stat().st_mtime_ns > before
-            ):
-                time.sleep(0.002)
-        time.sleep(moment)
-        process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL, "the run ended before it was killed; give it more epochs"
-        kills += 1
-    assert train_or_resume(folder, config).same_numbers(train(config))
-    assert names(folder) == [".lock", "config.toml", "log.jsonl", "result.npz"]
 
 
 def test_a_second_process_in_the_folder_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""What every room uses: checks of arguments, files and folders, TOML, JSON and npz, signals, errors, the version."""
+"""What every room uses: checks of arguments, files, folders, TOML, JSON and npz, signals, errors, norms, alignment."""
 
 from pyflossing._support.errors import DamagedFileError, NonFiniteError
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import math
 import operator
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
+import numpy as np
+
+from pyflossing._support.words import shown
+
+_One = TypeVar("_One")
+_Call = TypeVar("_Call", bound=Callable[..., Any])
 _LARGEST_FLOAT32 = float.fromhex("0x1.fffffep127")
+_MOST_DIMENSIONS = 32  # numpy's own limit, of its older versions
 
 
 class FieldError(ValueError):
@@ -21,7 +31,7 @@ class FieldError(ValueError):
 
     def __init__(self, field: str, value: Any, allowed: str) -> None:
         self.field, self.value, self.allowed = field, value, allowed
-        super().__init__(f"{field} = {value!r} is not allowed: {allowed}")
+        super().__init__(f"{field} = {shown(value)} is not allowed: {allowed}")
 
 
 @dataclass(frozen=True)
@@ -61,9 +71,20 @@ class Limit:
         return number
 
 
+def is_integer(value: Any) -> bool:
+    """Whether it is an integer of Python or numpy; a truth value is none."""
+    # numpy counts time differences among its integers
+    return isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64)
+
+
+def is_real(value: Any) -> bool:
+    """Whether it is a real number of Python or numpy; a truth value, a text or an array of one entry is none."""
+    return is_integer(value) or isinstance(value, float | np.floating)
+
+
 def require_positive_or_infinite(name: str, value: Any) -> float:
     """A number above zero that is finite in Float32, or infinity, as a Python float."""
-    if value == math.inf:
+    if is_real(value) and value == math.inf:
         return math.inf
     number = require_float32(name, value)
     if number <= 0:
@@ -71,32 +92,23 @@ def require_positive_or_infinite(name: str, value: Any) -> float:
     return number
 
 
-def _is_boolean(value: Any) -> bool:
-    return isinstance(value, bool) or type(value).__name__ == "bool_"
-
-
 def require_integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
-    """An integer (Python's or numpy's, no boolean) within the limits, as a Python int."""
-    allowed = "an integer" + _range(minimum, maximum)
-    try:
-        if _is_boolean(value):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise FieldError(name, value, f"it must be {allowed}") from None
+    """An integer (Python's or numpy's, no truth value) within the limits, as a Python int."""
+    allowed = f"it must be an integer{_range(minimum, maximum)}"
+    if not is_integer(value):
+        raise FieldError(name, value, allowed)
+    number = operator.index(value)
     if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
-        raise FieldError(name, number, f"it must be {allowed}")
+        raise FieldError(name, number, allowed)
     return number
 
 
 def require_finite(name: str, value: Any) -> float:
-    """A finite real number, as a Python float."""
+    """A finite real number (Python's or numpy's, no truth value), as a Python float."""
     try:
-        if _is_boolean(value) or isinstance(value, (str, bytes)):
-            raise TypeError
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise FieldError(name, value, "it must be a finite real number") from None
+        number = float(value) if is_real(value) else math.nan
+    except OverflowError:
+        number = math.nan
     if not math.isfinite(number):
         raise FieldError(name, value, "it must be a finite real number")
     return number
@@ -110,18 +122,51 @@ def require_float32(name: str, value: Any) -> float:
     return number
 
 
-def require_choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
-    """One of the listed values."""
-    if value not in choices:
-        listed = ", ".join(repr(choice) for choice in choices)
-        raise FieldError(name, value, f"it must be one of {listed}")
+def require_seconds(name: str, value: Any) -> float:
+    """A time in seconds, 0 or more."""
+    if not (is_real(value) and 0 <= value <= _LARGEST_FLOAT32):
+        raise FieldError(name, value, "it must be a number of seconds from 0")
+    return float(value)
+
+
+def require_choice(name: str, value: Any, choices: tuple[_One, ...]) -> _One:
+    """One of the listed texts or numbers, in their own type."""
+    for choice in choices:
+        if isinstance(value, type(choice)) and isinstance(value, bool) == isinstance(choice, bool) and value == choice:
+            return choice
+    listed = ", ".join(repr(choice) for choice in choices)
+    raise FieldError(name, value, f"it must be one of {listed}")
+
+
+def require_instance(name: str, value: Any, kinds: tuple[type, ...]) -> Any:
+    """An object of one of the classes."""
+    if not isinstance(value, kinds):
+        raise FieldError(name, value, f"it must be a {' or a '.join(kind.__name__ for kind in kinds)}")
     return value
+
+
+def require_callables(name: str, value: Iterable[_Call]) -> tuple[_Call, ...]:
+    """Functions."""
+    found = tuple(value) if isinstance(value, Iterable) else None
+    if found is None or not all(map(callable, found)):
+        raise FieldError(name, value, "it must be functions in a list")
+    return found
+
+
+def require_path(name: str, value: Any) -> Path:
+    """A path that is not empty: an empty text would mean the current folder."""
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise FieldError(name, value, "it must be the path of a file or folder")
+    return Path(text)
 
 
 def require_shape(name: str, value: Any) -> tuple[int, ...]:
     """An array shape given as an integer or a tuple of integers >= 0."""
-    entries = value if isinstance(value, (tuple, list)) else (value,)
-    return tuple(require_integer(name, entry, minimum=0) for entry in entries)
+    entries = value if isinstance(value, tuple | list) else (value,)
+    if not all(is_integer(entry) and 0 <= entry < 2**63 for entry in entries) or len(entries) > _MOST_DIMENSIONS:
+        raise FieldError(name, value, f"it must be an integer >= 0, or a tuple of at most {_MOST_DIMENSIONS} of them")
+    return tuple(operator.index(entry) for entry in entries)
 
 
 def _range(minimum: int | None, maximum: int | None) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from pyflossing._support.files import TEMPORARY
+from pyflossing._support.words import plain, shortened
 
 LOCK = ".lock"
 
@@ -21,7 +24,7 @@ def alone_in(place: Path, names: Iterable[str]) -> Iterator[None]:
 
     Args:
         place: the folder, which must exist.
-        names: of the files that are written into it (by ``write_atomically``, which may leave temporary ones).
+        names: of the files that are written into it, by ``write_atomically``, whose temporary files are cleared.
 
     Raises:
         FolderInUse: another process holds the lock.
@@ -35,11 +38,37 @@ def alone_in(place: Path, names: Iterable[str]) -> Iterator[None]:
         except BlockingIOError:
             raise FolderInUse(f"another process is running in {place}") from None
         for name in names:
-            for left in place.glob(f".{name}.*"):
+            for left in place.glob(f".{name}.*{TEMPORARY}"):
                 left.unlink()
         yield
     finally:
         os.close(descriptor)
+
+
+def others_in(place: Path, ours: Collection[str] = ()) -> list[str]:
+    """Names of what a folder, if there is one, holds besides a lock, temporary files of ours, and the named ones."""
+    if not place.is_dir():
+        return []
+    found = [entry.name for entry in place.iterdir()]
+    return sorted(name for name in found if name not in (LOCK, *ours) and not _is_temporary(name))
+
+
+def require_no_others(place: Path, what: str, ours: Collection[str] = ()) -> None:
+    """Refuse a folder in which ``what`` would stand among other files, or take their place.
+
+    Raises:
+        FileExistsError: naming some of the files.
+    """
+    others = others_in(place, ours)
+    if others:
+        some = shortened(", ".join(others))
+        raise FileExistsError(
+            f"{plain(str(place))} holds other files ({some}) and no {what}: choose an empty or a new folder"
+        )
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(TEMPORARY)
 
 
 @contextmanager

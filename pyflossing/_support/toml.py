@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pyflossing._support.files import write_atomically
+from pyflossing._support.files import read_text, write_atomically
+from pyflossing._support.words import plain
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+_MOST_BYTES = 2**20
+_MOST_PARTS = 32
+# a string or a comment, so that what it holds is not taken for a key
+_OTHER = re.compile(
+    r'"""(?:[^\\]|\\.)*?(?:"""|\Z)|' + r"'''.*?(?:'''|\Z)|" + r'"(?:[^"\\\n]|\\.)*"?|' + r"'[^'\n]*'?|#[^\n]*",
+    re.DOTALL,
+)
+_DOTTED = re.compile(r"[\w. \t-]+")
 
 _Kept = TypeVar("_Kept", bound="TomlFile")
 
@@ -37,27 +48,34 @@ class TomlFile(ABC):
 
     @classmethod
     def load(cls: type[_Kept], path: str | Path) -> _Kept:
-        """Read a TOML file.
+        """Read a TOML file, in UTF-8 or in UTF-16 with a byte-order mark.
 
         Raises:
             OSError: there is no such file, or it cannot be read.
-            ValueError: as in ``from_toml``, with the path.
+            ValueError: as in ``from_toml``, with the path; or it is no text, or no regular file.
         """
+        text = read_text(path, _MOST_BYTES)
         try:
-            return cls.from_toml(Path(path).read_text(encoding="utf-8"))
+            return cls.from_toml(text)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{plain(str(path))}: {error}") from error
 
 
 def parsed(text: str) -> dict[str, Any]:
     """The tables of a text in TOML.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or nested too deep.
     """
+    # the time that the parser takes for a key grows with the square of its parts
+    for found in _DOTTED.finditer(_OTHER.sub("s", text)):
+        if found.group().count(".") > _MOST_PARTS:
+            raise ValueError(f"this is not TOML of ours: a key has more than {_MOST_PARTS} parts")
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(text.removeprefix("\ufeff"))
+    except RecursionError:
+        raise ValueError("this is not TOML of ours: it is nested too deep") from None
+    except ValueError as error:  # besides its own kind, numbers with too many digits and days that no month has
         raise ValueError(f"this is not TOML: {error}") from error
 
 

@@ -23,3 +23,7 @@ def main() -> None:
         app()
     except KeyboardInterrupt:  # before a command has begun
         sys.exit(130)
+    except Exception as error:  # nor has one begun here
+        from pyflossing.cli.errors import tell  # noqa: PLC0415
+
+        sys.exit(tell(error, debug="--debug" in sys.argv))

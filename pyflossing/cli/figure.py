@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from pyflossing._support.arguments import FieldError, require_path
 from pyflossing.cli.errors import INTERRUPTED, Refused, guarded
 from pyflossing.cli.output import write_line
 from pyflossing.cli.sweep import Scheduler, sweep_errors
@@ -30,8 +30,8 @@ def _names() -> list[str]:
 def figure(
     name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_names, help=f"One of {', '.join(FIGURES)}.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the picture, its report and its runs.")
-    ] = Path("figures"),
+        str, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the picture, its report and its runs.")
+    ] = "figures",
     seeds: Annotated[str | None, typer.Option(metavar="1,2,...", help="Seeds of the realizations.")] = None,
     delays: Annotated[str | None, typer.Option(metavar="5,7,...", help="Delays of the task; half of d.")] = None,
     epochs: Annotated[int | None, typer.Option(metavar="N", help="Training epochs of each run.")] = None,
@@ -49,9 +49,10 @@ def figure(
     Runs are kept: after Ctrl-C the same command goes on.
     """
     if name not in FIGURES:
-        raise Refused(f"NAME = {name!r} is not allowed: it must be one of {', '.join(FIGURES)}")
-    if output.exists() and not output.is_dir():
-        raise Refused(f"--output = {output} is not allowed: it is no folder")
+        raise FieldError("NAME", name, f"it must be one of {', '.join(FIGURES)}")
+    folder = require_path("--output", output)
+    if folder.exists() and not folder.is_dir():
+        raise FieldError("--output", output, "it is no folder")
     given: dict[str, Any] = {
         "seeds": None if seeds is None else _integers("--seeds", seeds),
         "delays": None if delays is None else _integers("--delays", delays),
@@ -65,11 +66,11 @@ def figure(
     if odd:
         flags = {"n_epochs": "--epochs", "n_jobs": "--jobs"}
         raise Refused(f"{name} has no {', '.join(sorted(flags.get(key, _flag(key)) for key in odd))}")
-    runs = output / f"{name}-runs"
+    runs = folder / f"{name}-runs"
     if only_kept and not (runs.is_dir() and any(runs.iterdir())):
-        raise Refused(f"{output} holds no runs of {name}: leave out --only-kept to compute them")
+        raise Refused(f"{folder} holds no runs of {name}: leave out --only-kept to compute them")
     with _ends_told(name):
-        picture = FIGURES[name](output, progress=(lambda _: None) if quiet else write_line, **options)
+        picture = FIGURES[name](folder, progress=(lambda _: None) if quiet else write_line, **options)
     if not quiet:
         write_line(f"written: {picture}, {picture.with_suffix('.json')}")
 
@@ -95,7 +96,7 @@ def _integers(name: str, text: str) -> tuple[int, ...]:
     try:
         numbers = tuple(int(word) for word in text.split(","))
     except ValueError:
-        raise Refused(f"{name} = {text!r} is not allowed: it must be whole numbers with commas between them") from None
+        raise FieldError(name, text, "it must be whole numbers with commas between them") from None
     if min(numbers) < 1:
-        raise Refused(f"{name} = {text!r} is not allowed: the numbers must be >= 1")
+        raise FieldError(name, text, "the numbers must be >= 1")
     return numbers

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pyflossing._support.arguments import require_path
 from pyflossing.cli.errors import guarded
 from pyflossing.cli.legacy_values import Dtype, Network, Values, config_of_values
 from pyflossing.cli.running import run_in_folder
@@ -26,7 +27,7 @@ def legacy(
     network: Network = "spiking",
     dtype: Dtype = "float32",
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="The run's folder [default: runs/legacy-...]."),
     ] = None,
     checkpoint_every: Every = 30.0,
@@ -38,5 +39,9 @@ def legacy(
     As pyflossing train does: the same call goes on with a run that was stopped.
     """
     config = config_of_values(values, network, dtype)
-    folder = output or Path("runs") / f"legacy-{hashlib.sha256(config.to_toml().encode()).hexdigest()[:8]}"
-    run_in_folder(folder, config, checkpoint_every=checkpoint_every, quiet=quiet, as_json=as_json)
+    from pyflossing.config.legacy import legacy_names  # noqa: PLC0415 - it needs torch
+
+    default = Path("runs") / f"legacy-{hashlib.sha256(config.to_toml().encode()).hexdigest()[:8]}"
+    folder = default if output is None else require_path("--output", output)
+    with legacy_names():  # where the machine's memory cannot hold the run
+        run_in_folder(folder, config, checkpoint_every=checkpoint_every, quiet=quiet, as_json=as_json)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pyflossing._support.arguments import FieldError
+from pyflossing._support.words import shortened
 from pyflossing.cli.errors import Refused
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def config_of_values(values: Sequence[str] | None, network: str, dtype: str) -> 
     names = [parameter.name for parameter in LEGACY_PARAMETERS]
     unknown = [word for word in words if word.startswith("--")]
     if unknown:
-        raise Refused(f"there is no option {unknown[0]} (see --help)")
+        raise Refused(f"there is no option {shortened(unknown[0])} (see --help)")
     if len(words) != len(names):
         raise Refused(f"{len(names)} values are needed, not {len(words)}: {' '.join(names)}")
     numbers = [_number(name, word) for name, word in zip(names, words, strict=True)]
@@ -47,7 +49,7 @@ def config_of_values(values: Sequence[str] | None, network: str, dtype: str) -> 
 def _number(name: str, word: str) -> int | float:
     for kind in (int, float):
         try:
-            return kind(word)
+            return kind(word if word.isascii() else "")
         except ValueError:
             continue
-    raise Refused(f"{name} = {word!r} is not allowed: it must be a number")
+    raise FieldError(name, word, "it must be a number")

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyflossing._support.json import standard_json
+from pyflossing._support.words import plain
 
 
 def write_line(text: str = "") -> None:
-    """Write a line at once."""
+    """Write a line, or several, at once; what a terminal would obey instead of printing it is escaped."""
     if sys.stdout is not None:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(plain(text, keep="\n") + "\n")
         sys.stdout.flush()
 
 

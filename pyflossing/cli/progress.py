@@ -61,7 +61,7 @@ class Meter:
     def remaining(self) -> tuple[int, int]:
         """Training and flossing epochs to come, without episodes that cannot be foreseen: an adaptive schedule's."""
         epoch, done = self.place
-        return max(0, self.config.n_epochs - epoch + 1), sum(_planned(self.config, epoch)) - done
+        return max(0, self.config.n_epochs - epoch + 1), _planned(self.config, epoch) - done
 
     def seconds_left(self) -> float | None:
         """Estimated from the mean times so far; None where there is none yet."""
@@ -74,7 +74,7 @@ class Meter:
 
     def fraction(self) -> float:
         """Share of the updates that are done, 0 to 1."""
-        total = self.config.n_epochs + sum(_planned(self.config, 1))
+        total = self.config.n_epochs + _planned(self.config, 1)
         return 1 - sum(self.remaining()) / max(1, total)
 
     def words(self) -> list[Word]:
@@ -176,17 +176,12 @@ def shown(config: TrainingConfig) -> Iterator[Callable[[Record], None]]:
         yield show
 
 
-def _planned(config: TrainingConfig, epoch: int) -> Iterator[int]:
-    """Lengths of the episodes from the one before ``epoch`` on, as far as they can be foreseen."""
-    if not config.flossing.n_exponents:
-        return
-    schedule = config.flossing.schedule
-    if epoch == 1 and config.n_epochs:
-        yield schedule.before
-    if isinstance(schedule, FlossingSchedule):
-        for first, last in schedule.possible_flossing_epochs(config.n_epochs):
-            if first - 1 >= max(2, epoch):
-                yield last - first + 1
+def _planned(config: TrainingConfig, epoch: int) -> int:
+    """Flossing epochs from the episode before ``epoch`` on, as far as they can be foreseen."""
+    foreseen = config.possible_episodes()
+    if not isinstance(config.flossing.schedule, FlossingSchedule):  # all but those before training depend on gradients
+        foreseen = [episodes for episodes in foreseen if episodes.epochs[0] == 1]
+    return sum(episodes.count(epoch) for episodes in foreseen)
 
 
 def _joined(words: list[Word]) -> str:

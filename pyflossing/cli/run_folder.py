@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.runs.folder import CHECKPOINT, CONFIG, LOCK, LOG, RESULT
+from pyflossing.runs.log import Log, read_log
 
 State = Literal["finished", "running", "stopped"]
 
@@ -23,20 +23,14 @@ class RunFolder:
         folder: its path.
         config: all settings.
         state: "finished", "running" (another process holds the lock), or "stopped".
-        epoch: training epochs in the log.
-        flossing_epochs: flossing epochs in the log.
-        last: the last line of a training epoch, empty before it.
-        first_exponent: of the last flossing epoch, 1/step; None before it.
+        log: what its log tells.
         has_checkpoint: whether it can be resumed from the middle.
     """
 
     folder: Path
     config: TrainingConfig
     state: State
-    epoch: int
-    flossing_epochs: int
-    last: dict[str, Any]
-    first_exponent: float | None
+    log: Log
     has_checkpoint: bool
 
     @classmethod
@@ -44,44 +38,26 @@ class RunFolder:
         """The run; None if the folder holds none.
 
         Raises:
-            ValueError: its config.toml cannot be read.
+            OSError, ValueError: its config.toml or its log cannot be read.
         """
         if not (folder / CONFIG).is_file():
             return None
         config = TrainingConfig.load(folder / CONFIG)
-        epoch, flossing_epochs, last, exponent = 0, 0, {}, None
-        for line in _lines(folder / LOG):
-            if "accuracy" in line:
-                epoch, last = line["epoch"], line
-            else:
-                flossing_epochs += 1
-                exponent = line["exponents"][0]
+        try:
+            log = read_log(folder / LOG, config)
+        except FileNotFoundError:
+            log = Log()
         if (folder / RESULT).exists():
             state: State = "finished"
         else:
             state = "running" if _is_locked(folder / LOCK) else "stopped"
         found = (folder / CHECKPOINT).exists()
-        return cls(folder, config, state, epoch, flossing_epochs, last, exponent, found)
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The log's whole lines; a killed process may have left a piece of one at the end."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
-    lines = []
-    for line in text.splitlines():
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            break
-    return lines
+        return cls(folder, config, state, log, found)
 
 
 def _is_locked(path: Path) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
     except OSError:
         return False
     try:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pyflossing._support.arguments import FieldError
+from pyflossing._support.arguments import require_seconds
 from pyflossing._support.signals import stop_on_signals
+from pyflossing._support.words import shown
 from pyflossing.cli.errors import IN_USE, INTERRUPTED, Refused, complain
 from pyflossing.cli.output import write_json, write_line, write_table
 
@@ -44,14 +45,15 @@ def run_in_folder(
         typer.Exit: a signal stopped the run.
         ValueError, OSError, NonFiniteError: as in ``pyflossing.runs.train_or_resume``.
     """
-    if not checkpoint_every >= 0:
-        raise FieldError("--checkpoint-every", checkpoint_every, "it must be a number of seconds from 0")
+    require_seconds("--checkpoint-every", checkpoint_every)
     with stop_on_signals(ends_process=True) as stop:
         from pyflossing.cli.progress import shown  # noqa: PLC0415 - these need torch
         from pyflossing.runs.folder import FolderInUse, Stopped, train_or_resume  # noqa: PLC0415
+        from pyflossing.training.sizes import require_training_fits  # noqa: PLC0415
 
         talks = not (quiet or as_json)
         line = _opening_line(folder, config, must_resume)
+        require_training_fits(config)
         if talks:
             write_line(line)
         progress: Any = shown(config) if talks else nullcontext(None)
@@ -103,7 +105,7 @@ def differences(ours: TrainingConfig, theirs: TrainingConfig) -> list[str]:
     wanted, held = _flat(ours.to_dict()), _flat(theirs.to_dict())
     names = dict.fromkeys([*held, *wanted])
     return [
-        f"{name} is {held.get(name, 'absent')!r} there, {wanted.get(name, 'absent')!r} here"
+        f"{name} is {shown(held.get(name, 'absent'))} there, {shown(wanted.get(name, 'absent'))} here"
         for name in names
         if held.get(name) != wanted.get(name)
     ]
@@ -118,6 +120,7 @@ def _opening_line(folder: Path, config: TrainingConfig, must_resume: bool) -> st
     if found is None:
         if must_resume:
             raise Refused(f"{folder} holds no run to be resumed")
+        _require_free(folder)
         return f"new run in {folder}"
     different = differences(config, found.config)
     if different:
@@ -125,6 +128,15 @@ def _opening_line(folder: Path, config: TrainingConfig, must_resume: bool) -> st
     if found.state == "finished":
         return f"{folder} holds the finished run of these settings"
     return f"going on with the run in {folder} from its last checkpoint"
+
+
+def _require_free(folder: Path) -> None:
+    from pyflossing._support.folders import require_no_others  # noqa: PLC0415
+
+    try:
+        require_no_others(folder, "run")
+    except FileExistsError as error:
+        raise Refused(f"{error} (--output)") from None
 
 
 @contextmanager

@@ -115,12 +115,13 @@ def _finished(result: TrainingResult) -> dict[str, str]:
 def _unfinished(run: RunFolder) -> dict[str, str]:
     from pyflossing.cli.running import resume_command  # noqa: PLC0415
 
-    rows = {"state": f"{run.state}: {run.epoch} of {run.config.n_epochs} epochs, {run.flossing_epochs} flossing epochs"}
-    if run.last:
-        rows["loss"] = f"{run.last['loss']:.4f} at last"
-        rows["accuracy"] = f"{run.last['accuracy']:.3f} at last"
-    if run.first_exponent is not None:
-        rows["first exponent"] = f"{run.first_exponent:+.4f} per step"
+    log, n_epochs = run.log, run.config.n_epochs
+    rows = {"state": f"{run.state}: {log.epoch} of {n_epochs} epochs, {log.flossing_epochs} flossing epochs"}
+    if log.last:
+        rows["loss"] = f"{log.last['loss']:.4f} at last"
+        rows["accuracy"] = f"{log.last['accuracy']:.3f} at last"
+    if log.first_exponent is not None:
+        rows["first exponent"] = f"{log.first_exponent:+.4f} per step"
     if run.state == "stopped":
         start = "" if run.has_checkpoint else " (from the start: there is no checkpoint)"
         rows["to go on"] = resume_command(run.folder) + start
@@ -135,11 +136,11 @@ def _document(config: TrainingConfig, run: RunFolder | None, result: TrainingRes
         return document | numbers(result)
     assert run is not None
     document |= {
-        "epochs": run.epoch,
-        "loss": run.last.get("loss"),
-        "accuracy": run.last.get("accuracy"),
-        "flossing_epochs": run.flossing_epochs,
-        "first_exponent": run.first_exponent,
+        "epochs": run.log.epoch,
+        "loss": run.log.last.get("loss"),
+        "accuracy": run.log.last.get("accuracy"),
+        "flossing_epochs": run.log.flossing_epochs,
+        "first_exponent": run.log.first_exponent,
         "has_checkpoint": run.has_checkpoint,
     }
     return document | ({"resume": resume_command(run.folder)} if run.state == "stopped" else {})

@@ -7,7 +7,7 @@ from pathlib import Path
 from pyflossing.cli.errors import Refused, require_file
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.runs.checkpoints import Checkpoint
-from pyflossing.runs.folder import CHECKPOINT, CONFIG, RESULT
+from pyflossing.runs.folder import CHECKPOINT, CONFIG, RESULT, of_config
 from pyflossing.training.result import TrainingResult
 
 Source = TrainingConfig | TrainingResult
@@ -31,11 +31,16 @@ def load_source(path: Path) -> Source:
 
 
 def load_run(folder: Path) -> TrainingResult | None:
-    """The result of a run's folder, or what its last checkpoint has of one; None before the first checkpoint."""
+    """The result of a run's folder, or what its last checkpoint has of one; None before the first checkpoint.
+
+    Raises:
+        ValueError: a file is damaged, or of other settings than the folder's.
+    """
+    config = TrainingConfig.load(folder / CONFIG)
     if (folder / RESULT).exists():
-        return TrainingResult.load(folder / RESULT)
+        return of_config(TrainingResult.load(folder / RESULT), config, folder / RESULT)
     try:
-        found = Checkpoint.load(folder / CHECKPOINT)
+        found = of_config(Checkpoint.load(folder / CHECKPOINT), config, folder / CHECKPOINT)
     except FileNotFoundError:
         return None
     return found.history.result(found.config, found.initial, found.state.parameters, found.elapsed_seconds)

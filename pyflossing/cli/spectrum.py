@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pyflossing._support.arguments import FieldError, require_integer
+from pyflossing._support.memory import require_memory
 from pyflossing.cli.errors import guarded
 from pyflossing.cli.output import write_json, write_line
 
@@ -51,15 +52,15 @@ def spectrum(
 
     found = load_source(source)
     config = found if isinstance(found, TrainingConfig) else found.config
+    k, n_steps, n_trials = _checked(config, exponents, steps, trials)
+    if seed is not None and not require_integer("--seed", seed, -(2**63), 2**63 - 1):
+        raise FieldError("--seed", seed, "it must be any 64-bit integer but 0")
     if isinstance(found, TrainingConfig):
         which, parameters = "initial", initial_parameters(config)
     else:
         which = "initial" if initial else "final"
         arrays = found.initial if initial else found.final
         parameters = Parameters(**{name: torch.from_numpy(array) for name, array in arrays.items()})
-    k, n_steps, n_trials = _checked(config, exponents, steps, trials)
-    if seed is not None and not (-(2**63) <= seed < 2**63 and seed):
-        raise FieldError("--seed", seed, "it must be any 64-bit integer but 0")
     spectra = trial_spectra(config, parameters, k, n_steps, n_trials, seed)
     each = spectra.exponents.double()
     mean = each.mean(dim=0).tolist()
@@ -94,10 +95,13 @@ def _checked(
         ValueError: one out of range, naming the option.
     """
     from pyflossing.model.spectrum import require_counted_steps  # noqa: PLC0415
+    from pyflossing.training.trial_spectra import spectra_bytes  # noqa: PLC0415
 
     most = config.most_exponents[0]
     k = min(_EXPONENTS, most) if exponents is None else require_integer("--exponents", exponents, 1, most)
     n_steps = config.trials.n_steps if steps is None else steps
     require_counted_steps("--steps", n_steps)
     n_trials = config.trials.batch_size if trials is None else require_integer("--trials", trials, minimum=1)
+    sizes = {"n_units": config.n_units, "--exponents": k, "--steps": n_steps, "--trials": n_trials}
+    require_memory("the states of all trials", sizes, spectra_bytes)
     return k, n_steps, n_trials

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pyflossing._support.arguments import require_path
 from pyflossing._support.signals import Stop, stop_on_signals
 from pyflossing.cli.errors import FAILED, IN_USE, INTERRUPTED, Refused, complain, guarded, require_file
 from pyflossing.cli.output import write_json, write_line
@@ -23,7 +24,7 @@ EXAMPLES = """\b
 Examples:
   pyflossing sweep delays.toml            in sweeps/delays, on all cores
   pyflossing sweep delays.toml --jobs 2 -o second
-  pyflossing sweep delays.toml --scheduler tcp://node1:8786
+  pyflossing sweep delays.toml --scheduler tcp://127.0.0.1:8786
   pyflossing sweep sweeps/delays          goes on with that sweep
   pyflossing sweep delays.toml --list     names the jobs, and runs none
 """
@@ -34,7 +35,7 @@ Jobs = Annotated[
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, whose workers are used instead."),
+    typer.Option("--scheduler", metavar="ADDRESS", help="A Dask scheduler (tcp://, tls://) whose workers are used."),
 ]
 
 
@@ -44,7 +45,7 @@ def sweep(
         Path, typer.Argument(metavar="SWEEP", help="A TOML file (see docs/sweeps.md); or a sweep's folder.")
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="The sweep's folder [default: sweeps/NAME].")
+        str | None, typer.Option("--output", "-o", metavar="FOLDER", help="The sweep's folder [default: sweeps/NAME].")
     ] = None,
     jobs: Jobs = -1,
     scheduler: Scheduler = None,
@@ -62,11 +63,12 @@ def sweep(
     does not end the others. Ctrl-C saves checkpoints and says how to go on; a second one ends at once.
     """
     is_folder = declared.is_dir()
-    if is_folder and output is not None and output.resolve() != declared.resolve():
+    chosen = None if output is None else require_path("--output", output)
+    if is_folder and chosen is not None and chosen.resolve() != declared.resolve():
         raise Refused(f"--output {output} is not allowed with the folder of a sweep: it goes on where it is")
     if is_folder and not (declared / "sweep.toml").is_file():
         raise Refused(f"{declared} holds no sweep: there is no sweep.toml in it")
-    folder = declared if is_folder else output or Path("sweeps") / declared.stem
+    folder = declared if is_folder else chosen or Path("sweeps") / declared.stem
     file = declared / "sweep.toml" if is_folder else require_file(declared, "a TOML file of a sweep")
 
     talks = not (quiet or as_json)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pyflossing._support.arguments import require_path
 from pyflossing.cli.errors import Refused, guarded, require_file
 from pyflossing.cli.running import run_in_folder
 
@@ -32,7 +33,7 @@ def train(
         typer.Argument(metavar="CONFIG", help="A TOML file of settings; or a run's folder, to go on with it."),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="The run's folder [default: runs/NAME].")
+        str | None, typer.Option("--output", "-o", metavar="FOLDER", help="The run's folder [default: runs/NAME].")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Refuse to start a new run.")] = False,
     checkpoint_every: Every = 30.0,
@@ -44,8 +45,9 @@ def train(
     Where the folder holds a run of the same settings, that run goes on, bit for bit as if it had never been stopped; a
     run of other settings is never touched. Ctrl-C saves a checkpoint and says how to go on; a second one ends at once.
     """
-    folder = config if config.is_dir() else output or Path("runs") / config.stem
-    if config.is_dir() and output is not None and output.resolve() != config.resolve():
+    chosen = None if output is None else require_path("--output", output)
+    folder = config if config.is_dir() else chosen or Path("runs") / config.stem
+    if config.is_dir() and chosen is not None and chosen.resolve() != config.resolve():
         raise Refused(f"--output {output} is not allowed with the folder of a run: it goes on where it is")
     if config.is_dir() and not (config / "config.toml").is_file():
         raise Refused(f"{config} holds no run: there is no config.toml in it")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,8 +12,45 @@ _COUNT = Limit(int, 0)
 
 
 @dataclass(frozen=True)
+class Episodes:
+    """Episodes of one length, at regular distances; however many they are, what is asked of them takes no time.
+
+    Flossing epoch i of the episode before training epoch e draws its trials with the index e + i.
+
+    Args:
+        epochs: training epochs that an episode comes before.
+        length: flossing epochs of each.
+    """
+
+    epochs: range
+    length: int
+
+    def __bool__(self) -> bool:
+        return bool(self.epochs) and self.length > 0
+
+    @property
+    def indices(self) -> tuple[int, int]:
+        """The smallest and the largest; of episodes that are there."""
+        return self.epochs[0] + 1, self.epochs[-1] + self.length
+
+    def draws(self, index: int) -> bool:
+        """Whether some flossing epoch has this index."""
+        if not self or index <= self.epochs[0]:
+            return False
+        place = (min(index - 1, self.epochs[-1]) - self.epochs[0]) // self.epochs.step
+        return index <= self.epochs[0] + place * self.epochs.step + self.length
+
+    def count(self, first_epoch: int = 1) -> int:
+        """Flossing epochs of the episodes before the training epochs from ``first_epoch`` on."""
+        if not self:
+            return 0
+        behind = max(0, -((self.epochs[0] - first_epoch) // self.epochs.step))
+        return max(0, (self.epochs[-1] - self.epochs[0]) // self.epochs.step + 1 - behind) * self.length
+
+
+@dataclass(frozen=True)
 class FlossingSchedule:
-    """The original's schedule (SPEC section 7); the defaults are the README's.
+    """The original's schedule, specification (10.1); the defaults are the README's.
 
     Args:
         before: Ep, flossing epochs before training.
@@ -66,26 +102,25 @@ class FlossingSchedule:
             return self.before
         return self.episode if epoch % self.period == 0 and episodes < self.n_episodes else 0
 
-    def possible_flossing_epochs(self, n_epochs: int) -> Iterator[tuple[int, int]]:
-        """First and last e + i of every episode that a run of ``n_epochs`` can have."""
-        if n_epochs and self.before:
-            yield 2, 1 + self.before
-        if self.episode:
-            first = self.period if self.period > 1 else 2
-            last = min(n_epochs, first + (self.n_episodes - 1) * self.period)
-            for epoch in range(first, last + 1, self.period):
-                yield epoch + 1, epoch + self.episode
+    def possible_episodes(self, n_epochs: int) -> list[Episodes]:
+        """All episodes that a run of ``n_epochs`` can have."""
+        first = self.period if self.period > 1 else 2
+        last = min(n_epochs, first + (self.n_episodes - 1) * self.period)
+        between = Episodes(range(first, last + 1, self.period), self.episode)
+        return [one for one in (_before_training(self.before, n_epochs), between) if one]
 
 
 @dataclass(frozen=True)
 class AdaptiveSchedule:
     """Flossing when gradients vanish or explode. The rule is ours: "adaptive flossing" is not described in print.
 
+    Specification (10.3).
+
     An episode comes before epoch e > 1 when the Euclidean norm of the loss gradient of the initial state was below
     ``threshold``, or above ``ceiling``, in epoch e - 1.
 
     Args:
-        threshold: > 0.
+        threshold: a number > 0.
         episode: flossing epochs of each episode.
         n_episodes: how many at most, ``before`` not counted.
         before: flossing epochs before training.
@@ -130,9 +165,11 @@ class AdaptiveSchedule:
         away = norm is not None and not self.threshold <= norm <= self.ceiling
         return self.episode if rested and episodes < self.n_episodes and away else 0
 
-    def possible_flossing_epochs(self, n_epochs: int) -> Iterator[tuple[int, int]]:
-        """First and last e + i of any episode that a run of ``n_epochs`` can have."""
-        if n_epochs and self.before:
-            yield 2, 1 + self.before
-        if n_epochs > 1 and self.episode and self.n_episodes:
-            yield 3, n_epochs + self.episode
+    def possible_episodes(self, n_epochs: int) -> list[Episodes]:
+        """All episodes of which a run of ``n_epochs`` can have some."""
+        between = Episodes(range(2, n_epochs + 1 if self.n_episodes else 2), self.episode)
+        return [one for one in (_before_training(self.before, n_epochs), between) if one]
+
+
+def _before_training(length: int, n_epochs: int) -> Episodes:
+    return Episodes(range(1, 2 if n_epochs else 1), length)

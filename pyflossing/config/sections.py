@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyflossing._support.arguments import FieldError, Limit, require_positive_or_infinite
+from pyflossing._support.arguments import FieldError, Limit, require_instance, require_positive_or_infinite
 from pyflossing.config.schedule import AdaptiveSchedule, FlossingSchedule
 
 INT64 = 2**63
@@ -170,6 +170,7 @@ class Flossing:
     def __post_init__(self) -> None:
         check_fields(self, "flossing.", self.LIMITS)
         _check_clip_norm(self, "flossing.")
+        require_instance("flossing.schedule", self.schedule, (FlossingSchedule, AdaptiveSchedule))
         if self.trial_steps < self.n_steps:
             raise FieldError(
                 "flossing.trial_steps", self.trial_steps, f"it must be at least the spectrum's steps, {self.n_steps}"

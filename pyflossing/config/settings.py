@@ -8,15 +8,25 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from pyflossing._support.arguments import FieldError, Limit, require_choice
+from pyflossing._support.arguments import FieldError, Limit, require_choice, require_instance
 from pyflossing._support.toml import TomlFile, parsed, table_lines
 from pyflossing.config.legacy import arguments_of, legacy_names, values_of
+from pyflossing.config.schedule import Episodes
 from pyflossing.config.sections import INT64, Adam, Flossing, Seeds, Trials, check_fields
 from pyflossing.config.tables import from_table, to_table
-from pyflossing.model.networks import BuiltIn, Network, SpikingNetwork, network_from_name
-from pyflossing.model.spectrum import transient_steps
+from pyflossing.model.networks import BuiltIn, Network, SpikingNetwork, network_from_name, require_network
+from pyflossing.model.spectrum import COUNTED_STEPS, transient_steps
 from pyflossing.model.tasks import DelayedCopy, DelayedXOR, TaskData
 from pyflossing.model.weights import WeightDistribution
+
+_SECTIONS: dict[str, tuple[type, ...]] = {
+    "weights": (WeightDistribution,),
+    "task": (DelayedXOR, DelayedCopy),
+    "trials": (Trials,),
+    "flossing": (Flossing,),
+    "optimiser": (Adam,),
+    "seeds": (Seeds,),
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,10 @@ class TrainingConfig(TomlFile):
 
     def __post_init__(self) -> None:
         check_fields(self, "", self.LIMITS)
-        require_choice("dtype", self.dtype, ("float32", "float64"))
+        object.__setattr__(self, "dtype", require_choice("dtype", self.dtype, ("float32", "float64")))
+        require_network("network", self.network)
+        for name, kinds in _SECTIONS.items():
+            require_instance(name, getattr(self, name), kinds)
         self._check_scored_steps()
         self._check_exponents()
         self._check_input_seeds()
@@ -76,8 +89,11 @@ class TrainingConfig(TomlFile):
     @property
     def flosses(self) -> bool:
         """Whether any flossing epoch can run."""
-        windows = self.flossing.schedule.possible_flossing_epochs(self.n_epochs)
-        return self.flossing.n_exponents > 0 and any(True for _ in windows)
+        return bool(self.possible_episodes())
+
+    def possible_episodes(self) -> list[Episodes]:
+        """All episodes of flossing that the run can have."""
+        return self.flossing.schedule.possible_episodes(self.n_epochs) if self.flossing.n_exponents else []
 
     def input_seed(self, index: int) -> int:
         """Seed of the trials of training epoch e (index e) or of flossing epoch i before it (index e + i)."""
@@ -106,24 +122,21 @@ class TrainingConfig(TomlFile):
         if k > limit:
             raise FieldError("flossing.n_exponents", k, f"it must be at most {limit}, {reason}")
         if self.flosses and steps <= transient_steps(steps):
-            raise FieldError(
-                "flossing.n_steps",
-                steps,
-                "of n steps the first 10 + ceil(n / 10) do not count, so it must be at least 13",
-            )
+            raise FieldError("flossing.n_steps", steps, COUNTED_STEPS)
 
     def _check_input_seeds(self) -> None:
         """No trial may be drawn from seed 0, or from one outside 64 bits."""
-        windows = [(1, self.n_epochs)] if self.n_epochs else []
-        if self.flossing.n_exponents:
-            windows += self.flossing.schedule.possible_flossing_epochs(self.n_epochs)
         base = self.input_seed(0)
-        for first, last in windows:
-            if base + first <= 0 <= base + last:
+        # a training epoch e draws with the index e, as an episode of one before it would with e - 1
+        for draws in (Episodes(range(self.n_epochs), 1), *self.possible_episodes()):
+            if not draws:
+                continue
+            if draws.draws(-base):
                 zero = f"{self.n_epochs} * {self.seeds.inputs} + {-base}"
                 raise FieldError(
                     "seeds.inputs", self.seeds.inputs, f"the input seed {zero} of one of the run's trials would be 0"
                 )
+            first, last = draws.indices
             if base + first < -INT64 or base + last >= INT64:
                 raise FieldError("seeds.inputs", self.seeds.inputs, "the run's input seeds must stay within 64 bits")
 
@@ -149,7 +162,7 @@ class TrainingConfig(TomlFile):
         """
         with legacy_names():
             settings = arguments_of(values, named)
-            chosen = network_from_name(network) if isinstance(network, str) else network
+            chosen = network_from_name(network) if isinstance(network, str) else require_network("network", network)
             return cls(network=chosen, dtype=dtype, **settings)
 
     def to_legacy(self) -> tuple[int | float, ...]:

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pyflossing._support.arguments import FieldError
+from pyflossing._support.words import shortened
 
 _Section = TypeVar("_Section")
 
@@ -64,7 +65,7 @@ def _made(cls: Any, given: dict[str, Any], default: Any, path: str) -> Any:
         place = _join(path, name)
         if name not in by_name:
             owner = f"{path} of kind {cls.kind}" if hasattr(cls, "kind") else path or "the top level"
-            raise ValueError(f"{place} is not a setting; {owner} has {', '.join(by_name) or 'none'}")
+            raise ValueError(f"{shortened(str(place))} is not a setting; {owner} has {', '.join(by_name) or 'none'}")
         if classes := _classes(cls)[name]:
             present = _default_of(by_name[name]) if default is None else getattr(default, name)
             given[name] = _section(classes, value, present, place)
@@ -109,7 +110,7 @@ def _default_of(entry: Field[Any]) -> Any:
 
 def _mapping(table: Any, path: str) -> dict[str, Any]:
     if not isinstance(table, Mapping):
-        raise FieldError(path, table, "it must be a table")
+        raise FieldError(path or "settings", table, "it must be a table")
     return dict(table)
 
 

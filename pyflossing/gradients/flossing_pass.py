@@ -14,8 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyflossing._support.alignment import aligned
 from pyflossing.gradients import by_autograd
-from pyflossing.gradients.by_autograd import FlossingGradient, require_finite_gradients, require_finite_logarithms
+from pyflossing.gradients.by_autograd import (
+    FLOSSED,
+    FlossingGradient,
+    require_finite_gradients,
+    require_finite_logarithms,
+)
 from pyflossing.gradients.frames import frames_along
 from pyflossing.gradients.memory import Room, fresh, reused
 from pyflossing.gradients.qr_adjoint import qr_adjoint
@@ -42,8 +48,9 @@ def flossing_gradient(
     if type(network) not in BUILT_IN:
         return by_autograd.flossing_gradient(network, parameters, x, Q, inputs, n_steps, target)
     with torch.no_grad():
-        ws, J, b = parameters.ws.detach(), parameters.J.detach(), parameters.b.detach()
-        received = inputs[:n_steps, None, :]
+        ws, J, b = (aligned(getattr(parameters, name).detach()) for name in FLOSSED)
+        inputs = aligned(inputs[:n_steps])
+        received = inputs[:, None, :]
         transient = transient_steps(n_steps)
         chain = SpectrumPass(network, J, x, Q, drive(ws, b, received), reused, transient)  # type: ignore[arg-type]
         if not torch.isfinite(chain.logs).all():  # a decomposition in every step says in which one
@@ -54,7 +61,7 @@ def flossing_gradient(
         weights = torch.zeros_like(chain.logs)
         weights[transient:] = distance * (2 / (len(distance) * (n_steps - transient)))
         h_bar, J_bar, _ = chain.adjoint(weights)
-        by_name = {"ws": h_bar.T @ inputs[:n_steps] / inputs.shape[1], "J": J_bar, "b": h_bar.sum(dim=0)}
+        by_name = {"ws": h_bar.T @ inputs / inputs.shape[1], "J": J_bar, "b": h_bar.sum(dim=0)}
         require_finite_gradients(by_name)
         return FlossingGradient(exponents, float((distance**2).mean()), by_name)
 
@@ -85,6 +92,8 @@ class SpectrumPass:
     Nor do they change if a block's triangle R is any that leaves a well-conditioned frame A R^-1, as long as the frames
     are orthonormal where the sum begins and ends: what one block has too much the next has too little. In between R is
     Cholesky's of the Gram matrix, at half the cost of a QR decomposition.
+
+    Specification (8.2) to (8.11).
 
     Args:
         network: one of the three built-in ones.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from pyflossing._support.alignment import aligned
 from pyflossing.gradients.flossing_pass import SpectrumPass
 from pyflossing.gradients.trajectory_pass import TrajectoryPass, batch_major, flat
 from pyflossing.model.networks import BUILT_IN, BuiltIn
@@ -60,7 +61,7 @@ class _Trajectory(torch.autograd.Function):
         *leading, n_steps, n_units, batch = u.shape
         room = u.new_empty(*leading, n_steps + 1, batch, n_units)
         room[..., 1:, :, :] = u.transpose(-1, -2)
-        ctx.chain = TrajectoryPass(network, J.detach(), batch_major(x0), room)
+        ctx.chain = TrajectoryPass(network, aligned(J.detach()), batch_major(x0), room)
         ctx.chain.forward()
         ctx.save_for_backward(J)  # torch then finds a change in place before the backward pass
         return batch_major(ctx.chain.states[..., 1:, :, :])
@@ -80,7 +81,8 @@ class _Logarithms(torch.autograd.Function):
     def forward(ctx: Any, network: BuiltIn, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor, n_steps: int) -> Tensor:
         room = drive.new_empty(n_steps + 1, 1, drive.shape[-1])
         room[1:, 0] = drive[:n_steps]
-        ctx.chain, ctx.unused_steps = SpectrumPass(network, J.detach(), x.detach(), Q, room), len(drive) - n_steps
+        ctx.chain = SpectrumPass(network, aligned(J.detach()), x.detach(), Q, room)
+        ctx.unused_steps = len(drive) - n_steps
         ctx.save_for_backward(J)
         logs: Tensor = ctx.chain.logs.clone()
         return logs

@@ -1,4 +1,4 @@
-"""Loss of a batch and its gradients by a reverse pass written out.
+"""Loss of a batch and its gradients by a reverse pass written out: specification, section 6.
 
 The states are kept once; the weights' gradients are one large product at the end, and loss and accuracy share one
 readout. Agrees with :mod:`pyflossing.gradients.by_autograd` (a test shows it).
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from pyflossing._support.alignment import aligned
 from pyflossing.gradients import by_autograd
 from pyflossing.gradients.by_autograd import TrainingGradient, non_finite_state, require_finite_gradients, sum_is_finite
 from pyflossing.gradients.memory import reused
@@ -65,7 +66,7 @@ def gradients_of_losses(
         targets: (..., T, 1, B).
         first_scored_step: as in :func:`pyflossing.model.loss.loss_and_accuracy`.
     """
-    s, y = batch_major(inputs), targets[..., 0, :]
+    p, s, y = Parameters(*map(aligned, p)), aligned(batch_major(inputs)), targets[..., 0, :]
     *leading, steps, batch, channels = s.shape
     n_units = p.J.shape[-1]
     x0 = batch_major(p.x0)

@@ -16,7 +16,8 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._support.arguments import require_choice, require_integer, require_shape
+from pyflossing._support.arguments import FieldError, require_integer, require_shape
+from pyflossing._support.memory import require_array_memory
 from pyflossing.julia_random._bits import bits_from_words
 from pyflossing.julia_random._dsfmt import U64, RawStream, Words, initial_state, initial_states
 from pyflossing.julia_random._ziggurat import normal, normals, uniform
@@ -29,6 +30,8 @@ _MIN_DIRECT = 382
 _MIN_BULK_NORMALS = 13
 _SEEDS_AT_ONCE = 4096
 _LOOK_AHEAD = 32
+_OF_PYTHON = 40
+"""Bytes of an integer in a list."""
 _FLOAT32_MASK = U64(0x007FFFFF007FFFFF)
 _FLOAT32_ONE = U64(0x3F8000003F800000)
 
@@ -69,6 +72,8 @@ class MersenneTwister:
     @classmethod
     def from_seeds(cls, seeds: Iterable[int]) -> Iterator[MersenneTwister]:
         """Freshly seeded generators for many seeds, prepared in batches: much faster than one by one."""
+        if not isinstance(seeds, Iterable):
+            raise FieldError("seeds", seeds, "it must be integers in a list, a range or the like")
         remaining = iter(seeds)
         while batch := [require_integer("seed", k, minimum=0) for k in islice(remaining, _SEEDS_AT_ONCE)]:
             for state in initial_states(batch):
@@ -82,10 +87,11 @@ class MersenneTwister:
     def rand(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]: ...
     def rand(self, shape: Shape = None, dtype: npt.DTypeLike = np.float64) -> Any:
         """Uniform draws: float64 or float32 in [0, 1), or uint64 over all 64 bits."""
-        kind = require_choice("dtype", _dtype_name(dtype), ("float64", "float32", "uint64"))
+        kind = _dtype_name(dtype, ("float64", "float32", "uint64"))
         if shape is None:
             return self._rand_scalar(kind)
         dimensions = require_shape("shape", shape)
+        require_array_memory("shape", shape, dimensions)
         n = math.prod(dimensions)
         if kind == "float64":
             values: npt.NDArray[Any] = self._words(n).view(np.float64) - 1.0
@@ -101,10 +107,11 @@ class MersenneTwister:
     def randn(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]: ...
     def randn(self, shape: Shape = None, dtype: npt.DTypeLike = np.float64) -> Any:
         """Standard normal draws, computed in float64; float32 is rounded from that."""
-        kind = require_choice("dtype", _dtype_name(dtype), ("float64", "float32"))
+        kind = _dtype_name(dtype, ("float64", "float32"))
         if shape is None:
             return np.dtype(kind).type(normal(self._pop(), self._pop))
         dimensions = require_shape("shape", shape)
+        require_array_memory("shape", shape, dimensions)
         n = math.prod(dimensions)
         if kind == "float64" and n >= _MIN_BULK_NORMALS:
             values = self._bulk_normals(n)
@@ -115,6 +122,7 @@ class MersenneTwister:
     def bitrand(self, shape: int | tuple[int, ...]) -> npt.NDArray[np.bool_]:
         """Random booleans, as ``bitrand`` of Julia 1.5."""
         dimensions = require_shape("shape", shape)
+        require_array_memory("shape", shape, dimensions, bytes_each=1)
         n_bits = math.prod(dimensions)
         if n_bits == 0:  # Julia returns at once, before it would touch a cache
             return np.zeros(dimensions, dtype=np.bool_)
@@ -123,6 +131,7 @@ class MersenneTwister:
     def randperm(self, n: int) -> npt.NDArray[np.int64]:
         """A random permutation of 1..n (one-based as in Julia), shape (n,)."""
         size = require_integer("n", n, minimum=0)
+        require_array_memory("n", n, (size,), _OF_PYTHON)
         permutation = [0] * size
         mask = 3
         if size:
@@ -138,10 +147,14 @@ class MersenneTwister:
     def shuffle(self, x: Sequence[Any] | npt.NDArray[Any] | range) -> npt.NDArray[Any]:
         """A shuffled copy of a one-dimensional sequence: ``shuffle(range(1, 17))`` is Julia 1.5's ``shuffle(1:16)``."""
         if isinstance(x, range):
+            require_array_memory("x", x, (max(0, (x.stop - x.start) // x.step),), _OF_PYTHON)
             return np.array(self._shuffled(list(x)), dtype=np.int64)
-        values = np.asarray(x)
+        try:
+            values = np.asarray(x)
+        except (ValueError, TypeError):  # lists of lists of different lengths
+            values = np.empty(())
         if values.ndim != 1:
-            raise ValueError(f"x has {values.ndim} dimensions, which is not allowed: it must have one")
+            raise FieldError("x", x, "it must have one dimension")
         return values[np.array(self._shuffled(list(range(len(values)))), dtype=np.intp)]
 
     def _shuffled(self, items: list[int]) -> list[int]:
@@ -322,11 +335,16 @@ class MersenneTwister:
         return values
 
 
-def _dtype_name(dtype: npt.DTypeLike) -> str:
+def _dtype_name(dtype: npt.DTypeLike, names: tuple[str, ...]) -> str:
     try:
-        return np.dtype(dtype).name
-    except TypeError:
-        return str(dtype)
+        # numpy takes None for float64, and whatever has an attribute of that name
+        found = np.dtype(dtype) if isinstance(dtype, str | type | np.dtype) else None
+    except (TypeError, ValueError, SyntaxError):
+        found = None
+    for name in names:
+        if found == name:
+            return name
+    raise FieldError("dtype", dtype if found is None else found.name, f"it must be one of {', '.join(names)}")
 
 
 def _shift_left_128(pairs: Words, bits: int) -> Words:

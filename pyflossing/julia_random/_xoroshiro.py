@@ -11,7 +11,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._support.arguments import require_integer, require_shape
+from pyflossing._support.arguments import FieldError, require_integer, require_shape
+from pyflossing._support.memory import require_array_memory
 from pyflossing.julia_random._bits import bits_from_words
 
 _M64 = (1 << 64) - 1
@@ -38,9 +39,7 @@ class Xoroshiro128Star:
         """Start the stream of seed ``k`` afresh."""
         seed = require_integer("seed", k, minimum=-(1 << 127), maximum=(1 << 128) - 1)
         if seed == 0:
-            raise ValueError(
-                "seed = 0 is not allowed: Xoroshiro128Star takes the seed as its state, and any integer but 0 will do"
-            )
+            raise FieldError("seed", 0, "Xoroshiro128Star takes the seed as its state, and any integer but 0 will do")
         self._x = seed & _M64
         self._y = (seed >> 64) & _M64
         self.uint64(_DROPPED_STEPS)
@@ -53,6 +52,7 @@ class Xoroshiro128Star:
     def uint64(self, n: int) -> npt.NDArray[np.uint64]:
         """The next ``n`` raw words, shape (n,)."""
         n_words = require_integer("n", n, minimum=0)
+        require_array_memory("n", n, (n_words,), bytes_each=40)  # a list of integers first
         words = [0] * n_words
         x, y = self._x, self._y
         for i in range(n_words):
@@ -66,5 +66,6 @@ class Xoroshiro128Star:
     def bitrand(self, shape: int | tuple[int, ...]) -> npt.NDArray[np.bool_]:
         """Random bits of the given shape, filled column-major from whole words, lowest bit first."""
         dimensions = require_shape("shape", shape)
+        require_array_memory("shape", shape, dimensions, bytes_each=1)
         n_bits = math.prod(dimensions)
         return bits_from_words(self.uint64(-(-n_bits // 64)), dimensions)

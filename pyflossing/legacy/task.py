@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._support.arguments import require_finite, require_integer
+from pyflossing._support.arguments import FieldError, require_float32, require_integer
 from pyflossing.model.tasks import task_from_number
+
+_NAMES = {"batch_size": "B", "n_steps": "T", "n_channels": "S"}
 
 
 def generateInputOutput(
@@ -39,13 +41,18 @@ def generateInputOutput(
     steps = require_integer("T", T, minimum=1)
     channels = require_integer("S", S, minimum=1)
     if channels > 1:
-        raise ValueError(
-            f"S = {channels} is not allowed: the original's target has one channel, so S must be 1"
-            " (DelayedXOR(...).generate and DelayedCopy(...).generate take n_channels)"
+        raise FieldError(
+            "S",
+            channels,
+            "the original's target has one channel, so S must be 1"
+            " (DelayedXOR(...).generate and DelayedCopy(...).generate take n_channels)",
         )
     seed = require_integer("seedInput", seedInput, -(2**63), 2**63 - 1)
     if seed == 0:
-        raise ValueError("seedInput = 0 is not allowed: it must be any 64-bit integer but 0")
-    amplitude = require_finite("sigma", sigma)
-    data = task_from_number(task, delay).generate(batch, steps, seed, n_channels=channels, amplitude=amplitude)
+        raise FieldError("seedInput", 0, "it must be any 64-bit integer but 0")
+    amplitude = require_float32("sigma", sigma)
+    try:
+        data = task_from_number(task, delay).generate(batch, steps, seed, n_channels=channels, amplitude=amplitude)
+    except FieldError as error:
+        raise FieldError(_NAMES.get(error.field, error.field), error.value, error.allowed) from None
     return data.inputs, data.targets

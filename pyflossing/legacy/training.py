@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pyflossing._support.arguments import require_callables, require_choice
+from pyflossing.config.legacy import legacy_names
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.model.networks import Network
 from pyflossing.training.loop import train
@@ -55,7 +57,7 @@ def trainSRNNflossing(  # the original's name
     """Train a spiking network with surrogate gradient flossing: the original's 33 positional parameters.
 
     The authors' function of this name was never published; this is their published algorithm with their published
-    spiking network in the place of the tanh network (SPEC sections 3 and 8, and the README's table).
+    spiking network in the place of the tanh network (specification, section 13, and docs/differences.md).
 
     Args:
         N: to Lwnt, see docs/parameters.md; :meth:`TrainingConfig.from_legacy` maps them.
@@ -133,5 +135,7 @@ def trainRNNflossing(  # the original's name
 
 
 def _train(config: TrainingConfig, progress: bool, callback: Callback | None) -> TrainingResult:
-    callbacks = [Progress(config.n_epochs)] if progress else []
-    return train(config, [*callbacks, callback] if callback else callbacks)
+    require_callables("callback", () if callback is None else (callback,))
+    shown = [Progress(config.n_epochs)] if require_choice("progress", progress, (True, False)) else []
+    with legacy_names():  # where the machine's memory cannot hold the run
+        return train(config, shown if callback is None else [*shown, callback])

@@ -1,6 +1,6 @@
 """States over a batch of trials, readout, training loss and accuracy; differentiable.
 
-Source: SPEC of the port, sections 3 and 5. Time is the first dimension: inputs and targets are (T, channels, B) as
+Source: specification, sections 3 to 5. Time is the first dimension: inputs and targets are (T, channels, B) as
 in Julia, states (T, n_states, B).
 """
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from pyflossing._support.alignment import aligned
 from pyflossing.model.networks import Network
 
 
@@ -41,12 +42,13 @@ RELAXATION_STEPS = 100
 
 def drive(ws: Tensor, b: Tensor, inputs: Tensor) -> Tensor:
     """What the units receive from outside: u_n = ws s_n / S + b, shape (T, N, B), for inputs (T, S, B)."""
+    ws, inputs = aligned(ws), aligned(inputs)
     return ws @ inputs / ws.shape[1] + b[:, None]
 
 
 def relax(network: Network, J: Tensor, b: Tensor, normals: Tensor) -> Tensor:
     """The initial state (n_states, B): 100 steps without input from normal numbers (N, B)."""
-    x = network.rest(normals)
+    J, x = aligned(J), network.rest(aligned(normals))
     for _ in range(RELAXATION_STEPS):
         x = network.step(x, b[:, None], J)
     return x
@@ -55,7 +57,7 @@ def relax(network: Network, J: Tensor, b: Tensor, normals: Tensor) -> Tensor:
 def trajectory(network: Network, J: Tensor, x0: Tensor, u: Tensor) -> Tensor:
     """The states after every step, (T, n_states, B), from x0 (n_states, B) under u (T, N, B)."""
     states = []
-    x = x0
+    J, x = aligned(J), aligned(x0)
     for u_n in u:
         x = network.step(x, u_n, J)
         states.append(x)
@@ -64,13 +66,14 @@ def trajectory(network: Network, J: Tensor, x0: Tensor, u: Tensor) -> Tensor:
 
 def readout(network: Network, wr: Tensor, offset: Tensor, states: Tensor) -> Tensor:
     """r = wr x + offset, shape (T, 1, B)."""
+    wr = aligned(wr)
     return wr @ network.readout_state(states) + offset
 
 
 def loss_and_accuracy(
     network: Network, parameters: Parameters, inputs: Tensor, targets: Tensor, first_scored_step: int
 ) -> tuple[Tensor, Tensor]:
-    """Mean logit binary cross entropy, and the share of right answers.
+    """Mean logit binary cross entropy, and the share of right answers: specification (5.1), (5.2).
 
     Args:
         network: the network.

@@ -2,19 +2,19 @@
 
 States are columns: a batch is (..., n_states, B), one trial's state (..., n_states), recurrent weights (..., N, N),
 where the dots are any leading dimensions that broadcast. All functions run in the tensors' own type, on their device,
-and are differentiable by autograd. Source: SPEC of the port, section 3; where a network is published stands with it.
+and are differentiable by autograd. Source: specification, section 3; each network names its publication.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, get_args
+from typing import Any, ClassVar, Protocol, get_args
 
 import torch
 from torch import Tensor
 
-from pyflossing._support.arguments import FieldError, require_choice, require_finite
+from pyflossing._support.arguments import FieldError, require_choice, require_finite, require_instance
 from pyflossing.model.surrogates import Surrogate, sign, spike
 
 
@@ -43,7 +43,10 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class TanhNetwork:
-    """x' = J tanh(x) + u; D = diag(1 - tanh(x')^2) J, at the new state. Source: the published Julia code."""
+    """x' = J tanh(x) + u; D = diag(1 - tanh(x')^2) J, at the new state: specification (3.3), (3.4).
+
+    Source: the published Julia code.
+    """
 
     kind: ClassVar[str] = "tanh"
 
@@ -72,17 +75,27 @@ class TanhNetwork:
 class BinaryNetwork:
     """x' = J sign(x) + u with sign(0) = -1; D = diag(s(x')) J, at the new state, with s the surrogate derivative.
 
+    Specification (3.5), (3.6).
+
     Source: identified from the published figures, where the surrogate is sech^2(gamma x) (gamma 0.5 and 1).
 
     Args:
         surrogate: the derivative of sign, in the Jacobian and in the backward pass.
         backward_surrogate: another one for the backward pass of the step.
+
+    Raises:
+        ValueError: something else than a surrogate.
     """
 
     surrogate: Surrogate = Surrogate("sech2", 1.0)
     backward_surrogate: Surrogate | None = None
 
     kind: ClassVar[str] = "binary"
+
+    def __post_init__(self) -> None:
+        require_instance("surrogate", self.surrogate, (Surrogate,))
+        if self.backward_surrogate is not None:
+            require_instance("backward_surrogate", self.backward_surrogate, (Surrogate,))
 
     @property
     def sign_surrogate(self) -> Surrogate:
@@ -118,6 +131,8 @@ class SpikingNetwork:
     Jacobian at the old state, reset ignored, with d the surrogate derivative at mem - threshold:
     [[beta I + c J diag(d), c alpha I], [J diag(d), alpha I]]. The readout sees mem.
 
+    Specification (3.7) to (3.9).
+
     Source: the published Python example; see ``published`` and ``per_step`` for the two sets of constants.
 
     Args:
@@ -147,6 +162,8 @@ class SpikingNetwork:
         for name in ("synaptic_decay", "membrane_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise FieldError(name, getattr(self, name), "it must lie in [0, 1)")
+        for name in ("jacobian_surrogate", "spike_surrogate"):
+            require_instance(name, getattr(self, name), (Surrogate,))
 
     @classmethod
     def published(cls) -> SpikingNetwork:
@@ -196,6 +213,7 @@ class SpikingNetwork:
 BuiltIn = TanhNetwork | BinaryNetwork | SpikingNetwork
 BUILT_IN: tuple[type[BuiltIn], ...] = get_args(BuiltIn)
 NETWORK_KINDS = tuple(network.kind for network in BUILT_IN)
+_MEMBERS = ("kind", "n_states", "rest", "step", "jacobian_action", "readout_state")
 
 
 def network_from_name(kind: str) -> BuiltIn:
@@ -208,3 +226,15 @@ def network_from_name(kind: str) -> BuiltIn:
     if kind == "tanh":
         return TanhNetwork()
     return BinaryNetwork() if kind == "binary" else SpikingNetwork.per_step()
+
+
+def require_network(name: str, value: Any) -> Network:
+    """A network: one of the three, or an object of another class with all that ``Network`` has.
+
+    Raises:
+        ValueError: it lacks some of that, or is a class itself.
+    """
+    if isinstance(value, type) or not all(hasattr(value, member) for member in _MEMBERS):
+        raise FieldError(name, value, f"it must be a network, with {', '.join(_MEMBERS)}")
+    found: Network = value
+    return found

@@ -1,19 +1,19 @@
 """Finite-time Lyapunov spectra of the built-in networks, and the loss of flossing; differentiable.
 
-Source: SPEC of the port, section 6, after Engelken, "Gradient flossing", NeurIPS 2023 (arXiv 2312.17306): the
+Source: specification, sections 7 and 8, after Engelken, "Gradient flossing", NeurIPS 2023 (arXiv 2312.17306): the
 orthonormal frame is pushed by the (surrogate) Jacobian and reorthonormalised by a QR decomposition in every step.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pyflossing._support.arguments import require_choice, require_integer
+from pyflossing._support.alignment import aligned
+from pyflossing._support.arguments import FieldError, require_choice, require_integer
 from pyflossing.julia_random import MersenneTwister
 from pyflossing.model.networks import Network
 
@@ -31,8 +31,11 @@ class HasExponents(Protocol):
 
 
 def transient_steps(n_steps: int) -> int:
-    """Steps of the frame that do not count: 10 + ceil(n_steps / 10), as in the original."""
-    return 10 + math.ceil(n_steps / 10)
+    """Steps of the frame that do not count: 10 + ceil(n_steps / 10), as in the original; specification (7.2)."""
+    return 10 - (-n_steps // 10)
+
+
+COUNTED_STEPS = "of n steps the first 10 + ceil(n / 10) do not count, so it must be at least 13"
 
 
 def require_counted_steps(name: str, n_steps: int) -> None:
@@ -41,10 +44,8 @@ def require_counted_steps(name: str, n_steps: int) -> None:
     Raises:
         ValueError: naming ``name``; the original returns NaN there.
     """
-    if n_steps <= transient_steps(n_steps):
-        raise ValueError(
-            f"{name} = {n_steps} is not allowed: of n steps the first 10 + ceil(n/10) do not count, so it must be >= 13"
-        )
+    if require_integer(name, n_steps) <= transient_steps(n_steps):
+        raise FieldError(name, n_steps, COUNTED_STEPS)
 
 
 def initial_frame(n_states: int, n_exponents: int, seed: int, like: Tensor | None = None) -> Tensor:
@@ -64,12 +65,12 @@ def initial_frame(n_states: int, n_exponents: int, seed: int, like: Tensor | Non
     generator = MersenneTwister(require_integer("seed", seed, 0, 2**63 - 1))
     normals = generator.randn((rows, columns), np.float32)
     # Householder QR with LAPACK's signs, computed in Float64 and rounded once.
-    q = torch.from_numpy(np.linalg.qr(normals.astype(np.float64)).Q)
+    q = aligned(torch.from_numpy(np.linalg.qr(normals.astype(np.float64)).Q))
     return q.float() if like is None else q.to(like)
 
 
 def logarithms(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor, n_steps: int) -> Tensor:
-    """log |R_ii| of every step, shape (n_steps, k), along one trial.
+    """log |R_ii| of every step, shape (n_steps, k), along one trial: specification (7.1).
 
     Args:
         network: the network.
@@ -83,6 +84,7 @@ def logarithms(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor,
         the logarithms; -inf where a direction collapsed.
     """
     rows = []
+    J, x, Q = aligned(J), aligned(x), aligned(Q)
     for n in range(n_steps):
         x_next = network.step(x[:, None], drive[n][:, None], J)[:, 0]
         q_r: Any = torch.linalg.qr(network.jacobian_action(x, x_next, J, Q))
@@ -94,7 +96,7 @@ def logarithms(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor,
 def spectrum(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor, n_steps: int) -> Tensor:
     """The first k Lyapunov exponents (1/step) along one trial, in the order of the frame's columns, not sorted.
 
-    Arguments as in :func:`logarithms`.
+    Specification (7.3). Arguments as in :func:`logarithms`.
 
     Raises:
         ValueError: no step counts (n_steps <= 10 + ceil(n_steps / 10)).
@@ -104,7 +106,7 @@ def spectrum(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor, n
 
 
 def flossing_loss(exponents: Tensor | HasExponents, target: float | Tensor = 0.0, side: Side = "both") -> Tensor:
-    """Mean squared distance of the exponents (1/step) from ``target``, in 1/step^2.
+    """Mean squared distance of the exponents (1/step) from ``target``, in 1/step^2: specification (8.1).
 
     Args:
         exponents: any shape, such as (k,) or (B, k); or a spectrum, whose exponents are taken.

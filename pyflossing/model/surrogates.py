@@ -117,7 +117,7 @@ class Surrogate:
     sharpness: float
 
     def __post_init__(self) -> None:
-        require_choice("name", self.name, SURROGATE_NAMES)
+        object.__setattr__(self, "name", require_choice("name", self.name, SURROGATE_NAMES))
         sharpness = require_finite("sharpness", self.sharpness)
         if sharpness <= 0:
             raise FieldError("sharpness", self.sharpness, "it must be a number > 0")

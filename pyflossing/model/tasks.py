@@ -1,6 +1,6 @@
 """The tasks: streams of random bits and what the network should say about them later.
 
-Source: SPEC of the port, section 2, after the authors' published generator (Engelken, "Gradient flossing",
+Source: specification, section 2, after the authors' published generator (Engelken, "Gradient flossing",
 NeurIPS 2023, arXiv 2312.17306). Arrays are Float32 in Julia's shape (time, channel, trial).
 """
 
@@ -12,7 +12,8 @@ from typing import ClassVar, Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._support.arguments import require_choice, require_finite, require_integer
+from pyflossing._support.arguments import FieldError, require_choice, require_float32, require_integer
+from pyflossing._support.memory import require_memory
 from pyflossing.julia_random import Xoroshiro128Star
 
 _INT64 = 2**63
@@ -39,7 +40,7 @@ class Task(Protocol):
 
     @property
     def first_scored_step(self) -> int:
-        """First step (from 1) that counts in loss and accuracy; see SPEC section 2 for the original's choice."""
+        """First step (from 1) that counts in loss and accuracy: specification (2.4)."""
 
     def generate(
         self, batch_size: int, n_steps: int, seed: int, *, n_channels: int = 1, amplitude: float = 1.0
@@ -70,7 +71,7 @@ class DelayedXOR:
     def __post_init__(self) -> None:
         object.__setattr__(self, "delay", require_integer("delay", self.delay, minimum=1, maximum=_INT64 - 1))
         object.__setattr__(self, "levels", require_integer("levels", self.levels, 1, _MAX_LEVELS))
-        require_choice("scoring", self.scoring, ("full", "early"))
+        object.__setattr__(self, "scoring", require_choice("scoring", self.scoring, ("full", "early")))
 
     @property
     def first_scored_step(self) -> int:
@@ -130,6 +131,8 @@ def task_from_number(task: int, delay: int) -> DelayedXOR | DelayedCopy:
     number = require_integer("task", task, -_MAX_LEVELS, _MAX_LEVELS)
     if number == 0:
         return DelayedCopy(delay)
+    if require_integer("delay", delay) < 1:
+        raise FieldError("delay", delay, "an XOR task needs a delay of at least 1")
     return DelayedXOR(delay, levels=abs(number), scoring="early" if number > 0 else "full")
 
 
@@ -137,16 +140,23 @@ def _draw(delay: int, batch_size: int, n_steps: int, seed: int, n_channels: int)
     """Bits of shape (n_steps + delay, n_channels, batch_size) from Xoroshiro128Star(seed).
 
     Raises:
-        ValueError: a size below 1, a seed of zero or outside 64 bits.
+        ValueError: a size below 1, or of which memory cannot hold the trials; a seed of zero or outside 64 bits.
     """
     batch = require_integer("batch_size", batch_size, minimum=1)
     steps = require_integer("n_steps", n_steps, minimum=1)
     channels = require_integer("n_channels", n_channels, minimum=1)
+    sizes = {"batch_size": batch, "n_steps": steps, "n_channels": channels, "delay": delay}
+    require_memory("the trials", sizes, trial_bytes)
     generator = Xoroshiro128Star(require_integer("seed", seed, -_INT64, _INT64 - 1))
     return generator.bitrand((steps + delay, channels, batch))
 
 
+def trial_bytes(batch_size: int, n_steps: int, n_channels: int = 1, delay: int = 0) -> int:
+    """A lower bound of what trials take: the bits in bytes, inputs and targets in Float32."""
+    return batch_size * n_channels * (n_steps + delay + 8 * n_steps)
+
+
 def _trial_data(bits: Bits, targets: Bits, delay: int, amplitude: float) -> TaskData:
     """Drop the first ``delay`` steps; scale the inputs, not the targets."""
-    scale = np.float32(require_finite("amplitude", amplitude))
+    scale = np.float32(require_float32("amplitude", amplitude))
     return TaskData(bits[delay:] * scale, targets[delay:].astype(np.float32))

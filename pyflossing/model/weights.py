@@ -1,7 +1,7 @@
 """Initial parameters, drawn in the original's order and rounded as the original rounds them.
 
-Source: SPEC of the port, section 4. Every Float32 operation is rounded on its own, so that ws, wr, b and the
-Gaussian J agree with Julia bit for bit.
+Source: specification, section 4, after the published Julia code. Every Float32 operation is rounded on its own, so that
+ws, wr, b and the Gaussian J agree with Julia bit for bit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._support.arguments import require_choice, require_float32, require_integer
+from pyflossing._support.arguments import require_choice, require_float32, require_instance, require_integer
+from pyflossing._support.memory import require_memory
 from pyflossing.julia_random import MersenneTwister
 
 Array = npt.NDArray[np.float32]
@@ -67,7 +68,7 @@ class WeightDistribution:
     bias_mean: float = 0.0
 
     def __post_init__(self) -> None:
-        require_choice("coupling", self.coupling, ("gaussian", "orthogonal"))
+        object.__setattr__(self, "coupling", require_choice("coupling", self.coupling, ("gaussian", "orthogonal")))
         for name in (
             "gain",
             "mean_coupling",
@@ -93,11 +94,13 @@ def initial_weights(
         n_inputs: S, at least 1.
 
     Raises:
-        ValueError: a size below 1, a negative seed.
+        ValueError: a size below 1, or of which memory cannot hold the weights; a negative seed.
     """
-    chosen = distribution or WeightDistribution()
+    chosen = WeightDistribution() if distribution is None else distribution
+    require_instance("distribution", chosen, (WeightDistribution,))
     n = require_integer("n_units", n_units, minimum=1)
     s = require_integer("n_inputs", n_inputs, minimum=1)
+    require_memory("the weights", {"n_units": n, "n_inputs": s}, weight_bytes)
     generator = MersenneTwister(require_integer("seed", seed, 0, 2**63 - 1))
     real = np.float32
     with np.errstate(over="ignore"):  # as in Julia; a run stops at the first state that is not finite
@@ -111,6 +114,11 @@ def initial_weights(
         else:
             j = gain * _orthogonal_factor(scaled)
     return Weights(ws, j, wr, b, np.array([OFFSET], dtype=real))
+
+
+def weight_bytes(n_units: int, n_inputs: int = 1) -> int:
+    """A lower bound of what drawing them takes: J's normal numbers in Float64, and J itself."""
+    return 12 * n_units**2 + 4 * n_units * n_inputs
 
 
 def _orthogonal_factor(matrix: Array) -> Array:

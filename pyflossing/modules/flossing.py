@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from pyflossing._support.arguments import require_choice, require_finite, require_integer
 from pyflossing._support.errors import NonFiniteError
+from pyflossing._support.norms import euclidean_norm, scaled
 from pyflossing.model.spectrum import SIDES, Side, flossing_loss
 from pyflossing.modules.lyapunov import Problem
 from pyflossing.modules.result import LyapunovSpectrum
@@ -100,22 +101,23 @@ def floss(
             ) from None
         if callback is not None:
             callback(epoch, spectrum)
-        norm = torch.stack([torch.linalg.vector_norm(g.double()) for g in gradients]).norm()
-        if not bool(norm.isfinite()):
+        norm = euclidean_norm(*(g.double() for g in gradients))
+        if not math.isfinite(norm) and not all(bool(g.isfinite().all()) for g in gradients):
             raise NonFiniteError(
                 "the gradient is not finite: exponents that coincide or directions that collapse have none; take fewer "
                 "exponents, or truncate",
                 quantity="gradient",
                 flossing_epoch=epoch,
             )
-        factor = 1.0 if clip_norm is None else min(1.0, clip_norm / max(float(norm), 1e-300))
+        if clip_norm is not None and norm > clip_norm:
+            gradients = scaled(gradients, clip_norm, norm)
         for parameter, gradient in zip(chosen, gradients, strict=True):
-            parameter.grad = gradient * factor
+            parameter.grad = gradient.clone()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         exponents.append(spectrum.exponents)
         losses.append(loss)
-        norms.append(norm)
+        norms.append(torch.tensor(norm, dtype=torch.float64, device=loss.device))
     return FlossingHistory(torch.stack(exponents), torch.stack(losses), torch.stack(norms), spectrum)
 
 

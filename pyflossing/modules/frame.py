@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pyflossing._support.alignment import aligned
 from pyflossing._support.arguments import require_integer
 from pyflossing.model.spectrum import initial_frame
 from pyflossing.modules.state import StateLayout
@@ -26,7 +27,7 @@ def starting_frame(frame: Frame, layout: StateLayout, k: int, device: torch.devi
         if tuple(frame.shape) not in shapes:
             allowed = " or ".join(str(shape) for shape in sorted(shapes, key=len))
             raise ValueError(f"frame has shape {tuple(frame.shape)}: it must be {allowed}")
-        found = frame.detach().to(like)
+        found = aligned(frame.detach().to(like))
         gram = found.mT @ found - torch.eye(k, dtype=layout.dtype, device=device)
         if not bool(gram.abs().max() <= 1e3 * torch.finfo(layout.dtype).eps):
             raise ValueError("frame is not allowed: its columns must be orthonormal, such as torch.linalg.qr(A).Q")

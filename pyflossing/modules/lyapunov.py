@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyflossing._support.alignment import aligned
 from pyflossing._support.arguments import require_choice, require_finite, require_integer
 from pyflossing._support.errors import NonFiniteError
 from pyflossing.model.spectrum import require_counted_steps, transient_steps
@@ -139,7 +140,7 @@ class Problem:
         unit = require_finite("time_step", time_step)
         if unit <= 0:
             raise ValueError(f"time_step = {time_step!r} is not allowed: it must be a number > 0")
-        flat = layout.flatten(convert(state, lambda t: t.to(layout.dtype)), "state:").detach()
+        flat = aligned(layout.flatten(convert(state, lambda t: t.to(layout.dtype)), "state:").detach())
         if not bool(flat.isfinite().all()):
             raise ValueError("state is not allowed: it must be finite")
         series = inputs_in(inputs, dtype)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyflossing._support.alignment import aligned
+
 State = Any
 """A tensor, or a tuple (named or not), list or dict of states."""
 
@@ -138,10 +140,15 @@ def convert(tree: State, function: Callable[[Tensor], Tensor]) -> State:
 
 
 def inputs_in(inputs: Any, dtype: torch.dtype | None) -> Any:
-    """Inputs with floating tensors converted to ``dtype``; as they are without inputs or type."""
-    if inputs is None or dtype is None:
-        return inputs
-    return _map(inputs, lambda t: t.to(dtype) if t.is_floating_point() else t)
+    """Inputs, aligned, floating ones converted to ``dtype`` if there is one; None without inputs."""
+
+    def converted(t: Any) -> Any:
+        if not isinstance(t, Tensor):
+            return t
+        found = t.to(dtype) if dtype is not None and t.is_floating_point() else t
+        return found if 0 in found.stride() else aligned(found)  # what was expanded keeps to its little memory
+
+    return None if inputs is None else _map(inputs, converted)
 
 
 def input_at(inputs: Any, step: int) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from pyflossing._support.norms import euclidean_norm
 from pyflossing.modules.state import StateLayout
 from pyflossing.modules.steps import JacobianAction, Step
 
@@ -115,8 +116,8 @@ def require_adjoint(step: Step, layout: StateLayout, state: Tensor, x: Any, V: T
     terms = vjp.detach() * v
     error = ((w.detach() * pushed.detach()).sum() - terms.sum()).abs()
     # not finite is somebody else's complaint
-    scale = (w.norm() * pushed.norm()).detach() + terms.norm()
-    if float(error) > 1e3 * torch.finfo(torch.float32).eps * float(scale):
+    scale = euclidean_norm(w.detach()) * euclidean_norm(pushed.detach()) + euclidean_norm(terms)
+    if float(error) > 1e3 * torch.finfo(torch.float32).eps * scale:
         raise RuntimeError("a backward pass that the step uses has no gradient itself, or not the right one")
 
 

@@ -17,15 +17,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from pyflossing._support.arguments import FieldError, Limit
+from pyflossing._support.arguments import require_callables, require_instance, require_path, require_seconds
 from pyflossing._support.files import write_atomically
-from pyflossing._support.folders import LOCK, FolderInUse, alone_in, writing
+from pyflossing._support.folders import LOCK, FolderInUse, alone_in, require_no_others, writing
+from pyflossing._support.words import plain
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.runs.checkpoints import Checkpoint
 from pyflossing.runs.log import log_line, log_of_series
 from pyflossing.training.loop import run, suitable_threads
 from pyflossing.training.records import Callback
 from pyflossing.training.result import TrainingResult
+from pyflossing.training.sizes import require_training_fits
 
 CONFIG, LOG, CHECKPOINT, RESULT = "config.toml", "log.jsonl", "checkpoint.npz", "result.npz"
 _FILES = (CONFIG, LOG, CHECKPOINT, RESULT)
@@ -39,6 +41,7 @@ __all__ = [
     "FolderInUse",
     "Stopped",
     "keep",
+    "of_config",
     "resume",
     "train_in",
     "train_or_resume",
@@ -82,16 +85,17 @@ def train_in(
         the result, which is in the folder too.
 
     Raises:
-        FileExistsError: the folder holds a run.
+        FileExistsError: the folder holds a run, or other files and no run.
         FolderInUse: another process is running in it.
         Stopped: see ``stop``.
+        ValueError: an argument that is not allowed, or a run that the machine's memory cannot hold, before any work.
         OSError: a file cannot be written; what was written before stays as it is, and can be resumed.
         NonFiniteError: as in :func:`pyflossing.train`.
     """
-    place = Path(folder)
-    _check_interval(checkpoint_every)
+    place, called = _checked(folder, callbacks, checkpoint_every, stop)
+    require_training_fits(require_instance("config", config, (TrainingConfig,)))
     with _new_run(place, config):
-        return _go_on(place, Checkpoint.of_new_run(config), tuple(callbacks), checkpoint_every, stop)
+        return _go_on(place, Checkpoint.of_new_run(config), called, checkpoint_every, stop)
 
 
 def resume(
@@ -107,22 +111,23 @@ def resume(
 
     Raises:
         FileNotFoundError: the folder holds no run.
-        ValueError: one of its files is damaged, or its checkpoint is of other settings than its config.toml.
+        ValueError: one of its files is damaged, or its checkpoint is of other settings than its config.toml; or memory
+            cannot hold the run.
         FolderInUse, Stopped, OSError, NonFiniteError: as in :func:`train_in`.
     """
-    place = Path(folder)
-    _check_interval(checkpoint_every)
+    place, called = _checked(folder, callbacks, checkpoint_every, stop)
     if not (place / CONFIG).is_file():
-        raise FileNotFoundError(f"{place} holds no run: there is no {CONFIG} in it")
+        raise FileNotFoundError(f"{plain(str(place))} holds no run: there is no {CONFIG} in it")
     with alone_in(place, _FILES):
         config = TrainingConfig.load(place / CONFIG)
+        require_training_fits(config)
         if (place / RESULT).exists():
-            return _of_config(TrainingResult.load(place / RESULT), config, place / RESULT)
+            return of_config(TrainingResult.load(place / RESULT), config, place / RESULT)
         if (place / CHECKPOINT).exists():
-            checkpoint = _of_config(Checkpoint.load(place / CHECKPOINT), config, place / CHECKPOINT)
+            checkpoint = of_config(Checkpoint.load(place / CHECKPOINT), config, place / CHECKPOINT)
         else:
             checkpoint = Checkpoint.of_new_run(config)
-        return _go_on(place, checkpoint, tuple(callbacks), checkpoint_every, stop)
+        return _go_on(place, checkpoint, called, checkpoint_every, stop)
 
 
 def train_or_resume(
@@ -138,12 +143,13 @@ def train_or_resume(
     Raises:
         ValueError: the folder holds a run of another configuration; and as in ``resume``.
     """
-    place = Path(folder)
+    place, called = _checked(folder, callbacks, checkpoint_every, stop)
+    require_instance("config", config, (TrainingConfig,))
     if not (place / CONFIG).exists():
-        return train_in(place, config, callbacks, checkpoint_every=checkpoint_every, stop=stop)
+        return train_in(place, config, called, checkpoint_every=checkpoint_every, stop=stop)
     if TrainingConfig.load(place / CONFIG) != config:
-        raise ValueError(f"{place} holds a run of other settings")
-    return resume(place, callbacks, checkpoint_every=checkpoint_every, stop=stop)
+        raise ValueError(f"{plain(str(place))} holds a run of other settings")
+    return resume(place, called, checkpoint_every=checkpoint_every, stop=stop)
 
 
 def keep(folder: str | Path, result: TrainingResult) -> None:
@@ -152,7 +158,8 @@ def keep(folder: str | Path, result: TrainingResult) -> None:
     Raises:
         FileExistsError, FolderInUse, OSError: as in :func:`train_in`.
     """
-    place = Path(folder)
+    require_instance("result", result, (TrainingResult,))
+    place = require_path("folder", folder)
     with _new_run(place, result.config):
         with writing(place / LOG):
             write_atomically(place / LOG, "".join(log_of_series(result.arrays())).encode())
@@ -166,7 +173,8 @@ def _new_run(place: Path, config: TrainingConfig) -> Iterator[None]:
 
     def check() -> None:
         if (place / CONFIG).exists():
-            raise FileExistsError(f"{place} holds a run already: resume it, or choose another folder")
+            raise FileExistsError(f"{plain(str(place))} holds a run already: resume it, or choose another folder")
+        require_no_others(place, "run")
 
     check()
     with writing(place):
@@ -196,7 +204,8 @@ def _go_on(
 
     with writing(place / LOG):
         # a killed run's log may end beyond its checkpoint, or within a line
-        write_atomically(place / LOG, "".join(log_of_series(history.series(config))).encode())
+        lines = "".join(log_of_series(history.series(config)))
+        write_atomically(place / LOG, lines.encode(), durable=False)  # a resumed run writes it anew
     with suitable_threads(config.n_units), (place / LOG).open("a", encoding="utf-8", buffering=1) as log:
         for record in run(config, state):
             history(record)
@@ -217,12 +226,20 @@ def _go_on(
     return result
 
 
-def _check_interval(checkpoint_every: float) -> None:
-    if not Limit(float).check("checkpoint_every", checkpoint_every) >= 0:
-        raise FieldError("checkpoint_every", checkpoint_every, "it must be a number of seconds from 0")
+def _checked(
+    folder: str | Path, callbacks: Iterable[Callback], checkpoint_every: float, stop: Callable[[], bool]
+) -> tuple[Path, tuple[Callback, ...]]:
+    require_seconds("checkpoint_every", checkpoint_every)
+    require_callables("stop", (stop,))
+    return require_path("folder", folder), require_callables("callbacks", callbacks)
 
 
-def _of_config(found: _Found, config: TrainingConfig, path: Path) -> _Found:
+def of_config(found: _Found, config: TrainingConfig, path: Path) -> _Found:
+    """What a file of a run's folder holds, if it is of the folder's settings.
+
+    Raises:
+        ValueError: it is of others.
+    """
     if found.config != config:
-        raise ValueError(f"{path} is of other settings than the {CONFIG} beside it")
+        raise ValueError(f"{plain(str(path))} is of other settings than the {CONFIG} beside it")
     return found

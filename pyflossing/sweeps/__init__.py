@@ -4,7 +4,8 @@ from pyflossing.sweeps.axes import Axis, Condition
 from pyflossing.sweeps.grid import Job, Sweep
 from pyflossing.sweeps.pools import SchedulerLost
 from pyflossing.sweeps.progress import SweepProgress
-from pyflossing.sweeps.results import JobReport, SweepResults
+from pyflossing.sweeps.report import JobReport
+from pyflossing.sweeps.results import SweepResults
 from pyflossing.sweeps.running import JobsFailed, SweepStopped, run_sweep
 
 __all__ = [

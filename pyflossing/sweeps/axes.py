@@ -72,9 +72,11 @@ class Axis:
                 check_value(f"{place}.values", value)
             if not _LABEL.fullmatch(label(row[0])):
                 raise FieldError(f"{place}.values", row[0], "a job's name is made of it: letters, digits, _ . + and -")
-        for row, others in ((row, self.values[:i]) for i, row in enumerate(self.values)):
-            if any(label(row[0]) == label(other[0]) for other in others):
+        seen: set[str] = set()
+        for row in self.values:
+            if label(row[0]) in seen:
                 raise FieldError(f"{place}.values", row[0], "the first setting's values must differ, they are in names")
+            seen.add(label(row[0]))
 
     @classmethod
     def of(cls, setting: str, values: Iterable[Value], name: str | None = None) -> Axis:

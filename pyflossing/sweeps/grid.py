@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from pyflossing._support.arguments import FieldError
+from pyflossing._support.memory import require_memory
 from pyflossing._support.toml import TomlFile
+from pyflossing._support.words import shortened, shown
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.sweeps.axes import Axis, Condition, label
-from pyflossing.sweeps.overrides import Value, override
+from pyflossing.sweeps.overrides import Overrides, Value
 from pyflossing.sweeps.sweep_toml import from_toml, to_toml
+
+_BYTES_PER_JOB = 2000
 
 
 @dataclass(frozen=True)
@@ -57,13 +62,26 @@ class Sweep(TomlFile):
         _check_unique("conditions", [condition.name for condition in self.conditions])
         _check_unique("axes", [axis.name for axis in self.axes])
         self._check_givers()
+        require_memory(f"{shown(self.n_jobs)} jobs", self._sizes, lambda *sizes: _BYTES_PER_JOB * math.prod(sizes))
         _ = self.jobs  # so that what cannot run is refused here
+
+    @property
+    def n_jobs(self) -> int:
+        """How many runs there are."""
+        return math.prod(self._sizes.values())
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        """How many conditions there are, and values of each axis."""
+        along_axes = {f"axes.{axis.name}": len(axis.values) for axis in self.axes}
+        return {"conditions": max(1, len(self.conditions)), **along_axes}
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
         """All runs, the conditions of one point after the other."""
+        overrides = Overrides(self.base)
         found = [
-            self._job(condition, rows)
+            self._job(overrides, condition, rows)
             for rows in itertools.product(*(axis.values for axis in self.axes))
             for condition in (self.conditions or (None,))
         ]
@@ -94,9 +112,11 @@ class Sweep(TomlFile):
         _check_among("axes", points, [axis.name for axis in self.axes])
         axes = []
         for axis in self.axes:
-            wanted = points.get(axis.name, [row[0] for row in axis.values])
-            _check_among(axis.name, wanted, [row[0] for row in axis.values])
-            axes.append(replace(axis, values=tuple(row for row in axis.values if row[0] in wanted)))
+            there = [row[0] for row in axis.values]
+            wanted = points.get(axis.name, there)
+            _check_among(axis.name, wanted, there)
+            kept_values = set(wanted)
+            axes.append(replace(axis, values=tuple(row for row in axis.values if row[0] in kept_values)))
         return replace(self, conditions=kept, axes=tuple(axes))
 
     def to_toml(self) -> str:
@@ -112,7 +132,7 @@ class Sweep(TomlFile):
         """
         return cls(*from_toml(text))
 
-    def _job(self, condition: Condition | None, rows: tuple[tuple[Value, ...], ...]) -> Job:
+    def _job(self, overrides: Overrides, condition: Condition | None, rows: tuple[tuple[Value, ...], ...]) -> Job:
         settings: dict[str, Value] = dict(condition.settings) if condition else {}
         parts = [condition.name] if condition else []
         for axis, row in zip(self.axes, rows, strict=True):
@@ -120,7 +140,7 @@ class Sweep(TomlFile):
             parts.append(f"{axis.name}{label(row[0])}")
         name = "_".join(parts)
         try:
-            config = override(self.base, settings)
+            config = overrides.config(settings)
         except ValueError as error:
             raise ValueError(f"job {name}: {error}") from error
         at = {axis.name: row[0] for axis, row in zip(self.axes, rows, strict=True)}
@@ -150,6 +170,8 @@ def _check_unique(section: str, names: list[str]) -> None:
 
 
 def _check_among(section: str, wanted: Collection[Any], there: list[Any]) -> None:
+    known = set(there)
     for one in wanted:
-        if one not in there:
-            raise FieldError(section, one, f"it must be one of {', '.join(str(name) for name in there) or 'none'}")
+        if not isinstance(one, str | int | float) or one not in known:
+            some = shortened(", ".join(str(name) for name in there)) or "none"
+            raise FieldError(section, one, f"it must be one of {some}")

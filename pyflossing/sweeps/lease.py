@@ -51,7 +51,7 @@ def leased(folder: Path) -> Iterator[Lease]:
     Raises:
         OSError: the folder cannot be written.
     """
-    for left in folder.glob(".lease-*"):
+    for left in folder.glob(".lease-" + 32 * "[0-9a-f]"):
         left.unlink(missing_ok=True)
     lease = Lease(folder / f".lease-{uuid.uuid4().hex}")
     with writing(lease.path):

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyflossing._support.arguments import FieldError
 from pyflossing.config.settings import TrainingConfig
+from pyflossing.config.tables import from_table
 
 Value = str | int | float
 Settings = Mapping[str, Value]
@@ -43,16 +44,29 @@ def check_setting(name: str, setting: Any) -> str:
     return setting
 
 
-def override(base: TrainingConfig, settings: Settings) -> TrainingConfig:
-    """The configuration with some settings changed.
+class Overrides:
+    """Configurations with some settings changed.
 
-    A setting ``kind`` ("network.kind") exchanges its whole section: what the settings do not name has the new kind's
-    defaults, and nothing of the base's section is left.
-
-    Raises:
-        ValueError: an unknown setting, or a value out of range, naming it.
+    Args:
+        base: what is changed.
     """
-    return TrainingConfig.from_dict(_merged(base.to_dict(), _nested(settings)))
+
+    def __init__(self, base: TrainingConfig) -> None:
+        self._base, self._table = base, base.to_dict()
+
+    def config(self, settings: Settings) -> TrainingConfig:
+        """The base with the settings.
+
+        A setting ``kind`` ("network.kind") exchanges its whole section: what the settings do not name has the new
+        kind's defaults, and nothing of the base's section is left.
+
+        Raises:
+            ValueError: an unknown setting, or a value out of range, naming it.
+        """
+        changes = _nested(settings)
+        if any(name.rpartition(".")[2] == "kind" for name in settings):
+            return TrainingConfig.from_dict(_merged(self._table, changes))
+        return from_table(changes, self._base)  # the same, and only what changes is made anew
 
 
 def _nested(settings: Settings) -> dict[str, Any]:

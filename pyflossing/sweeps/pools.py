@@ -7,10 +7,9 @@ dies takes the work of all others of its executor with it.
 
 from __future__ import annotations
 
-import logging
 import os
 from abc import ABC, abstractmethod
-from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from typing import Any
 
 from pyflossing._support.arguments import FieldError, require_integer
@@ -28,6 +27,8 @@ class Pool(ABC):
 
     parent: int | None = None
     """The process id that tasks have as their parent, if they do."""
+    notice: str = ""
+    """What a user should know of it, if anything."""
 
     @abstractmethod
     def submit(self, task: Task) -> Future[Outcome]:
@@ -107,56 +108,6 @@ class ProcessPool(Pool):
             executor.shutdown(wait=True, kill_workers=kill)
 
 
-class DaskPool(Pool):
-    """All tasks at once, queued by a Dask scheduler; tasks of workers that it loses go to others.
-
-    Args:
-        address: of the scheduler, "tcp://host:port".
-        timeout: seconds to wait for it.
-
-    Raises:
-        SchedulerLost: it does not answer.
-    """
-
-    def __init__(self, address: str, timeout: float) -> None:
-        distributed = _dask()
-        try:
-            self._client = distributed.Client(address, timeout=timeout, set_as_default=False)
-        except (OSError, TimeoutError) as error:
-            raise SchedulerLost(f"no Dask scheduler answers at {address} within {timeout:g} s ({error})") from error
-        except ValueError as error:
-            raise FieldError(
-                "scheduler", address, f"it must be an address such as tcp://host:8786 ({error})"
-            ) from error
-        self._address = address
-        # pure would take two runs of one task for the same
-        self._executor = self._client.get_executor(pure=False)
-
-    def submit(self, task: Task) -> Future[Outcome]:
-        future: Future[Outcome] = self._executor.submit(run_task, task)
-        return future
-
-    def room(self, n_submitted: int) -> bool:
-        return True
-
-    def running(self, n_submitted: int) -> int:
-        try:
-            return min(n_submitted, int(sum(self._client.nthreads().values())))
-        except (OSError, TimeoutError):
-            return 0
-
-    def lost(self, future: Future[Outcome]) -> str:
-        if future.cancelled() or isinstance(future.exception(), CancelledError):
-            # what follows says it once; the client's log would have tracebacks of how it could not reconnect
-            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-            raise SchedulerLost(f"the Dask scheduler at {self._address} was lost")
-        return super().lost(future)
-
-    def close(self, *, kill: bool) -> None:
-        self._executor.shutdown(wait=False)
-        self._client.close()
-
-
 def check_workers(n_jobs: int, scheduler: str | None) -> None:
     """Refuse what ``pool`` cannot take.
 
@@ -166,7 +117,7 @@ def check_workers(n_jobs: int, scheduler: str | None) -> None:
     if require_integer("n_jobs", n_jobs) == 0:
         raise FieldError("n_jobs", n_jobs, "it must be a number of processes, or -1 for one for each core")
     if scheduler is not None and (not isinstance(scheduler, str) or not scheduler):
-        raise FieldError("scheduler", scheduler, "it must be an address such as tcp://host:8786")
+        raise FieldError("scheduler", scheduler, "it must be an address such as tcp://host:8786 or tls://host:8786")
 
 
 def pool(n_jobs: int, scheduler: str | None, timeout: float) -> Pool:
@@ -177,9 +128,16 @@ def pool(n_jobs: int, scheduler: str | None, timeout: float) -> Pool:
         SchedulerLost: the scheduler does not answer.
     """
     if scheduler is not None:
+        from pyflossing.sweeps.cluster import DaskPool  # noqa: PLC0415 - it needs this module
+
         return DaskPool(scheduler, timeout)
     n_processes = 1 if n_jobs == 1 else _joblib().effective_n_jobs(n_jobs)
-    return ThreadPool() if n_processes == 1 else ProcessPool(n_processes)
+    if n_processes > 1:
+        return ProcessPool(n_processes)
+    alone = ThreadPool()
+    if n_jobs > 1 or (n_jobs < 0 and _joblib().cpu_count() > -n_jobs):
+        alone.notice = "this machine lets joblib have no shared memory, so all jobs run in one process"
+    return alone
 
 
 def _process() -> Any:
@@ -196,12 +154,3 @@ def _joblib() -> Any:
         said = "several processes need joblib: pip install 'pyflossing[sweep]'; n_jobs=1 does not"
         raise ImportError(said, name="joblib") from error
     return joblib
-
-
-def _dask() -> Any:
-    try:
-        import distributed  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        said = "a scheduler needs Dask distributed: pip install 'pyflossing[cluster]'"
-        raise ImportError(said, name="distributed") from error
-    return distributed

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyflossing.runs.folder import LOG
+from pyflossing.runs.log import share_done
 from pyflossing.sweeps.grid import Job
 from pyflossing.sweeps.results import run_folder
 
 _FIRST_SECONDS = 10.0
 """Until then most of the time goes into starting processes."""
-_TAIL = 16384  # bytes; a line holds up to hundreds of exponents
 
 
 @dataclass(frozen=True)
@@ -54,39 +53,31 @@ class Estimate:
     def __init__(self, jobs: Collection[Job], folder: Path) -> None:
         self._folder = folder
         self._shares = {job.name: self._share(job) for job in jobs}
-        self._jobs = {job.name: job for job in jobs}
-        self._before = sum(self._shares.values())
+        self._before = self._done = sum(self._shares.values())
         self._started = time.monotonic()
 
-    def seconds_left(self, ended: Mapping[str, object], submitted: Collection[str]) -> float | None:
-        """About how long the rest takes.
+    def ended(self, job: Job) -> None:
+        """Take a job as done, or failed."""
+        self._set(job, 1.0)
 
-        Args:
-            ended: names of jobs that are done or failed.
-            submitted: names of those that may be running.
-        """
-        for name in submitted:
-            self._shares[name] = max(self._shares[name], self._share(self._jobs[name]))
-        for name in self._shares.keys() & ended.keys():
-            self._shares[name] = 1.0
-        run, seconds = sum(self._shares.values()) - self._before, time.monotonic() - self._started
+    def look(self, jobs: Iterable[Job]) -> None:
+        """See in the logs how far jobs are that may be running."""
+        for job in jobs:
+            self._set(job, max(self._shares[job.name], self._share(job)))
+
+    def seconds_left(self) -> float | None:
+        """About how long the rest takes; None as long as nothing can be said."""
+        run, seconds = self._done - self._before, time.monotonic() - self._started
         if run <= 0 or seconds < _FIRST_SECONDS:
             return None
-        return (len(self._shares) - sum(self._shares.values())) * seconds / run
+        return (len(self._shares) - self._done) * seconds / run
+
+    def _set(self, job: Job, share: float) -> None:
+        self._done += share - self._shares[job.name]
+        self._shares[job.name] = share
 
     def _share(self, job: Job) -> float:
-        """The share of a run's epochs that its log tells of."""
-        if not job.config.n_epochs:
-            return 0.0
-        try:
-            with (run_folder(self._folder, job) / LOG).open("rb") as log:
-                log.seek(0, 2)
-                log.seek(max(0, log.tell() - _TAIL))
-                lines = log.read().splitlines()
-            # the last line may not be whole
-            return float(min(json.loads(lines[-2])["epoch"] / job.config.n_epochs, 1.0))
-        except (OSError, ValueError, LookupError, TypeError):
-            return 0.0
+        return share_done(run_folder(self._folder, job) / LOG, job.config)
 
 
 def _duration(seconds: float) -> str:

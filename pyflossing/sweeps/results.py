@@ -1,64 +1,22 @@
-"""What a sweep gives: how each job ended, and its result; and the summary in a file, sweep.json."""
+"""What a sweep gives: how each job ended, and its result."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pyflossing._support.files import write_atomically
-from pyflossing._support.folders import writing
+from pyflossing._support.arguments import require_path
+from pyflossing._support.words import plain
 from pyflossing.config.settings import TrainingConfig
-from pyflossing.runs.folder import CHECKPOINT, CONFIG, RESULT
+from pyflossing.runs.folder import CHECKPOINT, CONFIG, RESULT, of_config
 from pyflossing.sweeps.grid import Job, Sweep
-from pyflossing.sweeps.tasks import ENSEMBLE
+from pyflossing.sweeps.report import JobReport, stamp
+from pyflossing.sweeps.summary import FORMAT, told, write_summary
 from pyflossing.training.result import TrainingResult, versions
 
-FORMAT = "pyflossing sweep 1"
-SWEEP, SUMMARY, RUNS = "sweep.toml", "sweep.json", "runs"
-_LAST = 100
-
-
-@dataclass(frozen=True)
-class JobReport:
-    """How a job stands.
-
-    Attributes:
-        state: "done", "failed", "stopped" (its run has begun) or "waiting".
-        error: why it failed.
-        resumed: training epochs that were completed, and kept, when it was last begun; 0 if it was begun anew.
-        ensemble: whether its networks were trained in lock-step with others: equal to a run alone to rounding only.
-        accuracy, loss: means of the last 100 epochs, None if there are none.
-        first_exponent: of the last flossing epoch, 1/step, None without flossing.
-        seconds: of computing.
-    """
-
-    state: str
-    error: str | None = None
-    resumed: int = 0
-    ensemble: bool = False
-    accuracy: float | None = None
-    loss: float | None = None
-    first_exponent: float | None = None
-    seconds: float | None = None
-
-    @classmethod
-    def of(cls, result: TrainingResult, resumed: int = 0) -> JobReport:
-        """Of a job that is done."""
-        return cls(
-            "done",
-            resumed=resumed,
-            ensemble=ENSEMBLE in result.versions,
-            accuracy=_last(result.accuracy),
-            loss=_last(result.loss),
-            first_exponent=_last(result.spectra[:, 0], 1) if result.spectra.size else None,
-            seconds=round(result.elapsed_seconds, 3),
-        )
+SWEEP, RUNS = "sweep.toml", "runs"
 
 
 @dataclass(frozen=True)
@@ -93,7 +51,7 @@ class SweepResults:
                 "condition": job.condition,
                 "at": dict(job.at),
                 "folder": f"{RUNS}/{job.name}",
-                **self.reports[job.name].__dict__,
+                **self.reports[job.name].to_dict(),
             }
             for job in self.sweep.jobs
         ]
@@ -114,9 +72,7 @@ class SweepResults:
 
     def save(self) -> None:
         """Write sweep.json, atomically."""
-        path = self.folder / SUMMARY
-        with writing(path):
-            write_atomically(path, (json.dumps(self.to_dict(), indent=1) + "\n").encode())
+        write_summary(self.folder, self.to_dict())
 
     @classmethod
     def load(cls, folder: str | Path) -> SweepResults:
@@ -130,14 +86,14 @@ class SweepResults:
 
     @classmethod
     def of(cls, sweep: Sweep, folder: str | Path) -> SweepResults:
-        """What a folder holds of a sweep; how runs failed, and from where they went on, is in its sweep.json.
+        """What a folder holds of a sweep; how runs failed, and from where they went on, is what it tells.
 
         Raises:
             ValueError: a run is damaged or of other settings than the sweep says, naming its folder.
         """
-        place = Path(folder)
-        told = _told(place / SUMMARY)
-        return cls(sweep, place, {job.name: _report(job, place, told.get(job.name, {})) for job in sweep.jobs})
+        place = require_path("folder", folder)
+        before = told(place)
+        return cls(sweep, place, {job.name: _report(job, place, before.get(job.name)) for job in sweep.jobs})
 
 
 def run_folder(folder: Path, job: Job) -> Path:
@@ -145,27 +101,38 @@ def run_folder(folder: Path, job: Job) -> Path:
     return folder / RUNS / job.name
 
 
-def _report(job: Job, folder: Path, told: Mapping[str, Any]) -> JobReport:
+def _report(job: Job, folder: Path, told: JobReport | None) -> JobReport:
+    """How a job stands: what is told of it, where its files do not say otherwise."""
     place = run_folder(folder, job)
-    if not (place / CONFIG).exists():
-        return JobReport("failed", told["error"]) if told.get("state") == "failed" else JobReport("waiting")
-    if TrainingConfig.load(place / CONFIG) != job.config:
-        raise ValueError(
-            f"{place} holds a run of other settings than the sweep says; choose another folder, or move that one away"
-        )
-    if (place / RESULT).exists():
-        return JobReport.of(TrainingResult.load(place / RESULT), int(told.get("resumed") or 0))
-    if told.get("state") == "failed":
-        return JobReport("failed", told.get("error"))
-    return JobReport("stopped")
+    failed = told if told is not None and told.state == "failed" else None
+    if not _holds(place / CONFIG, job.config):
+        return failed or JobReport("waiting")
+    found = stamp(place / RESULT)
+    if found is None:
+        return failed or JobReport("stopped")
+    if told is not None and told.state == "done" and told.result == found:
+        return told
+    result = of_config(TrainingResult.load(place / RESULT), job.config, place / RESULT)
+    return JobReport.of(result, place / RESULT, told.resumed if told is not None else 0)
 
 
-def _told(path: Path) -> dict[str, Mapping[str, Any]]:
-    """The jobs of a sweep.json; none of a file that cannot be read, which only repeats what the runs say."""
+def _holds(path: Path, config: TrainingConfig) -> bool:
+    """Whether a run has begun.
+
+    Raises:
+        ValueError: one of other settings has.
+    """
     try:
-        return {job["name"]: job for job in json.loads(path.read_text(encoding="utf-8"))["jobs"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        if path.read_bytes() == config.to_toml().encode():  # as it was written; to read it would take longer
+            return True
+    except FileNotFoundError:
+        return False
+    if TrainingConfig.load(path) == config:
+        return True
+    raise ValueError(
+        f"{plain(str(path.parent))} holds a run of other settings than the sweep says; choose another folder, or move "
+        "that one away"
+    )
 
 
 def progress_mark(folder: Path) -> int | None:
@@ -174,12 +141,6 @@ def progress_mark(folder: Path) -> int | None:
         return (folder / CHECKPOINT).stat().st_mtime_ns
     except OSError:
         return None
-
-
-def _last(values: Any, n: int = _LAST) -> float | None:
-    """The mean of the last values; None if there are none, or if it is not finite, for which JSON has no word."""
-    mean = float(np.mean(values[-n:])) if len(values) else math.nan
-    return mean if math.isfinite(mean) else None
 
 
 def _row(job: Job, report: JobReport) -> tuple[str, ...]:

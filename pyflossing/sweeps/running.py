@@ -5,22 +5,33 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
-from pyflossing._support.arguments import FieldError, Limit
-from pyflossing._support.folders import alone_in, writing
+from pyflossing._support.arguments import (
+    require_callables,
+    require_choice,
+    require_instance,
+    require_path,
+    require_seconds,
+)
+from pyflossing._support.folders import alone_in, require_no_others, writing
 from pyflossing._support.signals import stop_on_signals
+from pyflossing._support.words import plain
 from pyflossing.config.sections import Seeds
-from pyflossing.runs.folder import CONFIG, RESULT
+from pyflossing.runs.folder import CONFIG
 from pyflossing.sweeps.grid import Job, Sweep
 from pyflossing.sweeps.lease import Lease, leased
 from pyflossing.sweeps.pools import Pool, SchedulerLost, check_workers, pool
 from pyflossing.sweeps.progress import Estimate, SweepProgress
-from pyflossing.sweeps.results import SUMMARY, SWEEP, JobReport, SweepResults, progress_mark, run_folder
+from pyflossing.sweeps.report import JobReport
+from pyflossing.sweeps.results import RUNS, SWEEP, SweepResults, progress_mark, run_folder
+from pyflossing.sweeps.summary import JOURNAL, SUMMARY, Journal, journal
 from pyflossing.sweeps.tasks import Outcome, Task
-from pyflossing.training.result import TrainingResult
+from pyflossing.training.sizes import require_training_fits
 
 _POLL = 0.1
 _TOLD_EVERY = 2.0
@@ -97,7 +108,9 @@ def run_sweep(
         how all jobs ended, and an iterator of their results.
 
     Raises:
-        ValueError: the folder holds a run of the same name and other settings, before anything is run; a damaged run.
+        ValueError: the folder holds a run of the same name and other settings, before anything is run; a damaged run; a
+            job that the machine's memory cannot hold.
+        FileExistsError: the folder holds other files and no sweep.
         FolderInUse: a sweep is running in the folder.
         JobsFailed: at the end; see its ``results``.
         SweepStopped: it was asked to stop.
@@ -105,14 +118,20 @@ def run_sweep(
         ImportError: an extra is missing, naming it.
         OSError: the folder cannot be written.
     """
-    place = Path(folder).absolute()
+    require_instance("sweep", sweep, (Sweep,))
+    place = require_path("folder", folder).absolute()
     for name, seconds in (("checkpoint_every", checkpoint_every), ("scheduler_timeout", scheduler_timeout)):
-        if Limit(float).check(name, seconds) < 0:
-            raise FieldError(name, seconds, "it must be a number of seconds from 0")
+        require_seconds(name, seconds)
+    for name, function in (("progress", progress), ("stop", stop)):
+        require_callables(name, (function,))
+    require_choice("ensemble", ensemble, (True, False))
     check_workers(n_jobs, scheduler)
+    _require_jobs_fit(sweep)
+    if not (place / SWEEP).exists():
+        require_no_others(place, "sweep", ours=(RUNS,))
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
-    with alone_in(place, (SWEEP, SUMMARY)):
+    with alone_in(place, (SWEEP, SUMMARY, JOURNAL)):
         results = SweepResults.of(sweep, place)  # refuses a folder that does not fit
         with writing(place / SWEEP):
             sweep.save(place / SWEEP)
@@ -123,15 +142,25 @@ def run_sweep(
         results = replace(results, reports=reports)
         results.save()
         if any(report.state != "done" for report in reports.values()):
-            with leased(place) as lease, stop_on_signals() as signals:
+            with leased(place) as lease, stop_on_signals() as signals, journal(place) as lines:
                 workers = pool(n_jobs, scheduler, scheduler_timeout)
-                run = _Run(results, reports, workers, lease, progress, lambda: signals() or stop(), checkpoint_every)
-                run.until_all_ended(ensemble)
+                asked = _either(signals, stop)
+                _Run(results, reports, workers, lease, lines, progress, asked, checkpoint_every).until_all_ended(
+                    ensemble
+                )
             if any(report.state in ("waiting", "stopped") for report in reports.values()):
                 raise SweepStopped(results, signals.signal)
     if results.failed:
         raise JobsFailed(results)
     return results
+
+
+def _require_jobs_fit(sweep: Sweep) -> None:
+    for job in sweep.jobs:
+        try:
+            require_training_fits(job.config)
+        except ValueError as error:
+            raise ValueError(f"job {job.name}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -151,6 +180,7 @@ class _Run:
         reports: dict[str, JobReport],
         workers: Pool,
         lease: Lease,
+        lines: Journal,
         progress: Callable[[SweepProgress], None],
         asked: Callable[[], bool],
         checkpoint_every: float,
@@ -159,16 +189,20 @@ class _Run:
         self._reports = reports
         self._pool = workers
         self._lease = lease
+        self._journal = lines
         self._progress = progress
         self._asked = asked
         self._checkpoint_every = checkpoint_every
         self._queue: deque[_Work] = deque()
         self._submitted: dict[Future[Outcome], _Work] = {}
+        self._ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
+        self._states = Counter(report.state for report in reports.values())
         self._strikes: Counter[str] = Counter()
         todo = [job for job in results.sweep.jobs if reports[job.name].state != "done"]
         self._todo = todo
         self._estimate = Estimate(todo, results.folder)
-        self._told = -float("inf")
+        self._looked = -float("inf")
+        self._at_once = 0
 
     def until_all_ended(self, ensemble: bool) -> None:
         """Run until all jobs have ended, or were asked to stop and did."""
@@ -191,7 +225,9 @@ class _Run:
             self._results.save()
 
     def _loop(self) -> None:
-        self._tell()
+        self._look()
+        if self._pool.notice:
+            self._tell(self._pool.notice)
         while self._queue or self._submitted:
             if self._lease.held and self._asked():
                 self._lease.end()
@@ -202,10 +238,11 @@ class _Run:
                     break
             while self._queue and self._pool.room(len(self._submitted)):
                 self._submit(self._queue.popleft())
-            for future in wait(self._submitted, timeout=_POLL, return_when=FIRST_COMPLETED).done:
+            with suppress(Empty):  # none has ended
+                future = self._ended.get(timeout=_POLL)
                 self._take(future, self._submitted.pop(future))
-            if time.monotonic() - self._told >= _TOLD_EVERY:
-                self._tell()
+            if time.monotonic() - self._looked >= _TOLD_EVERY:
+                self._look()
 
     def _submit(self, work: _Work) -> None:
         folders = [run_folder(self._results.folder, job) for job in work.jobs]
@@ -217,7 +254,9 @@ class _Run:
             checkpoint_every=self._checkpoint_every,
         )
         marked = replace(work, marks=tuple(progress_mark(folder) for folder in folders))
-        self._submitted[self._pool.submit(task)] = marked
+        future = self._pool.submit(task)
+        self._submitted[future] = marked
+        future.add_done_callback(self._ended.put)
 
     def _take(self, future: Future[Outcome], work: _Work) -> None:
         lost = self._pool.lost(future)
@@ -226,8 +265,8 @@ class _Run:
             return
         outcome = future.result()
         if outcome["state"] == "done":
-            for job in work.jobs:
-                self._done(job, outcome["resumed"])
+            for job, report in zip(work.jobs, outcome["reports"], strict=True):
+                self._end(job, JobReport(**report))
         elif outcome["state"] == "failed" and len(work.jobs) == 1:
             self._end(work.jobs[0], JobReport("failed", outcome["error"], outcome["resumed"]))
         elif outcome["state"] == "failed":  # one of them; alone it shows which
@@ -252,29 +291,34 @@ class _Run:
 
     def _stopped(self, job: Job) -> None:
         begun = (run_folder(self._results.folder, job) / CONFIG).exists()
-        self._reports[job.name] = JobReport("stopped" if begun else "waiting")
+        self._set(job, JobReport("stopped" if begun else "waiting"))
 
-    def _done(self, job: Job, resumed: int) -> None:
-        try:
-            result = TrainingResult.load(run_folder(self._results.folder, job) / RESULT)
-        except (OSError, ValueError) as error:
-            self._end(job, JobReport("failed", str(error)))
-        else:
-            self._end(job, JobReport.of(result, resumed))
+    def _set(self, job: Job, report: JobReport) -> None:
+        self._states[self._reports[job.name].state] -= 1
+        self._states[report.state] += 1
+        self._reports[job.name] = report
 
     def _end(self, job: Job, report: JobReport) -> None:
-        self._reports[job.name] = report
-        self._results.save()
+        self._set(job, report)
+        self._journal.tell(job.name, report)
+        self._estimate.ended(job)
         self._tell(f"{job.name}: {report.error or report.state}")
 
+    def _look(self) -> None:
+        """How far the runs are, in their logs; and how many run, by the pool: it may have to ask others."""
+        self._looked = time.monotonic()
+        self._estimate.look(job for work in self._submitted.values() for job in work.jobs)
+        self._at_once = self._pool.running(len(self._submitted))
+        self._tell()
+
     def _tell(self, event: str = "") -> None:
-        self._told = time.monotonic()
-        states = Counter(report.state for report in self._reports.values())
-        ended = {name: None for name, report in self._reports.items() if report.state in ("done", "failed")}
-        submitted = [job.name for work in self._submitted.values() for job in work.jobs]
-        left = self._estimate.seconds_left(ended, submitted)
-        running = self._pool.running(len(submitted))
-        self._progress(SweepProgress(len(self._reports), states["done"], running, states["failed"], left, event))
+        running = min(len(self._submitted), self._at_once)
+        left, done, failed = self._estimate.seconds_left(), self._states["done"], self._states["failed"]
+        self._progress(SweepProgress(len(self._reports), done, running, failed, left, plain(event)))
+
+
+def _either(signals: Callable[[], bool], stop: Callable[[], bool]) -> Callable[[], bool]:
+    return lambda: signals() or stop()
 
 
 def _works(jobs: Sequence[Job], reports: dict[str, JobReport]) -> Iterator[_Work]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pyflossing._support.arguments import FieldError
 from pyflossing._support.toml import parsed, table_lines, toml_value
+from pyflossing._support.words import shortened
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.sweeps.axes import Axis, Condition
 from pyflossing.sweeps.overrides import Value, flatten
@@ -32,7 +33,7 @@ def from_toml(text: str) -> tuple[TrainingConfig, tuple[Condition, ...], tuple[A
     tables = parsed(text)
     for name, value in tables.items():
         if name not in _TABLES:
-            raise ValueError(f"{name} is not a table of a sweep; it has {', '.join(_TABLES)}")
+            raise ValueError(f"{shortened(name)} is not a table of a sweep; it has {', '.join(_TABLES)}")
         _require_table(name, value)
     try:
         base = TrainingConfig.from_dict(tables.get("base", {}))
@@ -63,7 +64,7 @@ def _linked(name: str, table: Mapping[str, Any]) -> Axis:
     place = f"axes.{name}"
     for key in table:
         if key not in _LINKED:
-            raise ValueError(f"{place}.{key} is not a key of an axis; it has {', '.join(_LINKED)}")
+            raise ValueError(f"{place}.{shortened(key)} is not a key of an axis; it has {', '.join(_LINKED)}")
     for key in _LINKED:
         if not isinstance(table.get(key), list):
             raise FieldError(f"{place}.{key}", table.get(key), "it must be a list")

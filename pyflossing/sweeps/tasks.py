@@ -11,19 +11,18 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 
 from pyflossing.config.settings import TrainingConfig
-from pyflossing.runs.folder import FolderInUse, Stopped, keep, train_or_resume
+from pyflossing.runs.folder import RESULT, FolderInUse, Stopped, keep, train_or_resume
 from pyflossing.sweeps.lease import PATIENCE, Watch
+from pyflossing.sweeps.report import ENSEMBLE, JobReport
 from pyflossing.training.ensemble import train_ensemble
 from pyflossing.training.records import Record
 from pyflossing.training.result import TrainingResult
 
-ENSEMBLE = "ensemble"
-"""The key in a result's ``versions`` that says that it was computed in lock-step with others."""
 _ASK_FOR_FOLDER_EVERY = 0.5
 _ASK_FOR_PARENT_EVERY = 0.5
 _at_work = threading.Lock()
@@ -53,11 +52,13 @@ class Outcome(TypedDict):
         state: "done", "failed", "stopped" (its checkpoint is written) or "busy" (another process holds the folder).
         error: what was wrong, empty if it is done.
         resumed: training epochs that had been completed, and kept, when this worker began.
+        reports: of jobs that are done, in their order (``JobReport.to_dict``).
     """
 
     state: str
     error: str
     resumed: int
+    reports: list[dict[str, Any]]
 
 
 def run_task(task: Task) -> Outcome:
@@ -100,11 +101,12 @@ def run_task_of_child(task: Task) -> Outcome:
 def _outcome(task: Task) -> Outcome:
     watch = Watch(Path(task["lease"]), task["parent"])
     first = _First()
+    results: list[TrainingResult] = []
     try:
         if len(task["folders"]) > 1:
-            _run_ensemble(task, watch)
+            results = _run_ensemble(task, watch)
         else:
-            _run_alone(task, _or_closing(watch), first)
+            results = [_run_alone(task, _or_closing(watch), first)]
         state, said = "done", ""
     except Stopped:
         state, said = "stopped", f"{socket.gethostname()} does not see {task['lease']} renewed (is the folder shared?)"
@@ -112,7 +114,12 @@ def _outcome(task: Task) -> Outcome:
         state, said = "busy", str(error)
     except Exception as error:  # whatever it is, other jobs go on
         state, said = "failed", f"{type(error).__name__}: {error}"
-    return Outcome(state=state, error=said, resumed=first.epochs_before)
+    files = [Path(folder) / RESULT for folder in task["folders"]]
+    reports = [
+        JobReport.of(result, file, first.epochs_before).to_dict()
+        for result, file in zip(results, files, strict=bool(results))
+    ]
+    return Outcome(state=state, error=said, resumed=first.epochs_before, reports=reports)
 
 
 class _First:
@@ -126,7 +133,7 @@ class _First:
             self._seen, self.epochs_before = True, record.epoch - 1
 
 
-def _run_alone(task: Task, stop: Callable[[], bool], first: _First) -> None:
+def _run_alone(task: Task, stop: Callable[[], bool], first: _First) -> TrainingResult:
     config = TrainingConfig.from_toml(task["configs"][0])
     # a worker that was lost may still be at it: it stops, or is stopped, within the lease's patience
     until = time.monotonic() + 2 * PATIENCE
@@ -134,24 +141,25 @@ def _run_alone(task: Task, stop: Callable[[], bool], first: _First) -> None:
         if stop():
             raise Stopped(Path(task["folders"][0]), 0)
         try:
-            train_or_resume(task["folders"][0], config, [first], checkpoint_every=task["checkpoint_every"], stop=stop)
-            return
+            every = task["checkpoint_every"]
+            return train_or_resume(task["folders"][0], config, [first], checkpoint_every=every, stop=stop)
         except (FolderInUse, FileExistsError):
             if time.monotonic() > until:
                 raise
             time.sleep(_ASK_FOR_FOLDER_EVERY)
 
 
-def _run_ensemble(task: Task, stop: Callable[[], bool]) -> None:
+def _run_ensemble(task: Task, stop: Callable[[], bool]) -> list[TrainingResult]:
     configs = [TrainingConfig.from_toml(text) for text in task["configs"]]
 
     def check(member: int, record: Record) -> None:
         if stop():
             raise Stopped(Path(task["folders"][member]), 0)
 
-    results = train_ensemble(configs, [check])
+    results = [_marked(result, len(configs)) for result in train_ensemble(configs, [check])]
     for folder, result in zip(task["folders"], results, strict=True):
-        keep(folder, _marked(result, len(configs)))
+        keep(folder, result)
+    return results
 
 
 def _marked(result: TrainingResult, n_networks: int) -> TrainingResult:

@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from pyflossing._support.errors import NonFiniteError
+from pyflossing._support.norms import euclidean_norm
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.gradients import by_autograd, flossing_pass, training_pass
 from pyflossing.gradients.by_autograd import FLOSSED, FlossingGradient, TrainingGradient, mean_over_trials
@@ -99,7 +99,7 @@ def training_updates(
     adam = [state.training_adam for state in states]
     # the original's training gradients are Float64
     wide = [gradient.double() for result in results for gradient in result.gradients]
-    lengths = [float(torch.linalg.vector_norm(gradient)) for gradient in wide]
+    lengths = [euclidean_norm(gradient) for gradient in wide]
     clipped = [clip(gradient, limit, length) for gradient, length in zip(wide, lengths, strict=True)]
     arrays = [x for parameters in before for x in parameters]
     moments = [old[name] for old in adam for name in Parameters._fields]

@@ -1,4 +1,4 @@
-"""Training with flossing: the schedule of SPEC section 7, one event after the other.
+"""Training with flossing: the schedule of the specification, section 10, one event after the other.
 
 ``train`` runs a configuration to its end. ``run`` is the loop itself, a generator of records, for callers that want to
 look at, or compare, every update.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 import torch
 
+from pyflossing._support.arguments import require_callables, require_choice, require_instance
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.training.epochs import Method, epochs_to_run, flossing_episode, training_epoch
 from pyflossing.training.history import History
@@ -43,10 +45,13 @@ def train(config: TrainingConfig, callbacks: Iterable[Callback] = (), *, method:
         losses, accuracies, spectra, parameters, and the configuration itself.
 
     Raises:
+        ValueError: the machine's memory cannot hold the run, naming the setting that weighs most; no configuration.
         NonFiniteError: a number that is not finite, naming epoch, step and quantity.
     """
+    require_instance("config", config, (TrainingConfig,))
+    require_choice("method", method, get_args(Method))
     history = History()
-    called: tuple[Callback, ...] = (history, *callbacks)
+    called: tuple[Callback, ...] = (history, *require_callables("callbacks", callbacks))
     started = time.perf_counter()
     with suitable_threads(config.n_units):
         state = initial_state(config)

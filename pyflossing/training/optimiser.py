@@ -1,7 +1,7 @@
 """Clipping and Adam with the meaning, and the rounding, that they have in Flux 0.11.3.
 
 Every array is clipped on its own. Julia's broadcasting computes each element of an update in Float64, since the rates
-are Float64, and stores it in the array's type. Source: SPEC of the port, section 5; from recorded gradients this gives
+are Float64, and stores it in the array's type. Source: specification, section 9; from recorded gradients this gives
 the authors' first update bit for bit (a test shows it).
 """
 
@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from pyflossing._support.norms import euclidean_norm, scaled
 
 EPSILON = 1e-8
 """Added to the square root in Adam's denominator."""
@@ -53,8 +55,8 @@ def clip(gradient: Tensor, norm: float, length: float | None = None) -> Tensor:
     if norm == math.inf:  # the published flossing does not clip, and needs no lengths
         return gradient
     if length is None:
-        length = float(torch.linalg.vector_norm(gradient))
-    return gradient * (norm / length) if length > norm else gradient
+        length = euclidean_norm(gradient)
+    return scaled([gradient], norm, length)[0] if length > norm else gradient
 
 
 def adam_update(parameter: Tensor, gradient: Tensor, state: AdamState, rates: Rates) -> tuple[Tensor, AdamState]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,19 +12,28 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pyflossing._support.errors import DamagedFileError
-from pyflossing._support.files import write_atomically
-from pyflossing._support.npz import read_npz
+from pyflossing._support.npz import Archive, opened_npz, write_npz
+from pyflossing._support.schema import Choice, Named, Number, Read, Table, Text
 from pyflossing._support.version import __version__
 from pyflossing.config.settings import TrainingConfig
+from pyflossing.training.declared import PARAMETERS, parameter_arrays, require_episodes, series_arrays
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-FORMAT = "pyflossing training result 1"
-PARAMETERS = ("ws", "J", "wr", "b", "offset", "x0")
+FORMAT = "pyflossing training result 2"
+_FORMATS = (FORMAT, "pyflossing training result 1")
+"""The first version was compressed, and had no checksum but those of its archive."""
 _SERIES = ("loss", "accuracy", "spectra", "flossing_loss", "flossing_epochs", "trial_order")
 _GROUPS = ("gradient_norms", "initial", "final")
+_HEADER = Table(
+    {
+        "format": Choice(_FORMATS),
+        "config": Read(TrainingConfig.from_dict),
+        "versions": Named(Text(200), most=50),
+        "elapsed_seconds": Number(float, 0),
+    }
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +98,7 @@ class TrainingResult:
             "versions": dict(self.versions),
             "elapsed_seconds": self.elapsed_seconds,
         }
-        stream = io.BytesIO()
-        np.savez_compressed(stream, header=np.array(json.dumps(header)), **self.arrays())  # type: ignore[arg-type]
-        write_atomically(Path(path), stream.getvalue())
+        write_npz(Path(path), header, self.arrays())
 
     @classmethod
     def load(cls, path: str | Path) -> TrainingResult:
@@ -101,9 +106,11 @@ class TrainingResult:
 
         Raises:
             OSError: there is no such file, or it cannot be read.
-            DamagedFileError: a ValueError: the file is truncated, or none of ours, or of another version.
+            DamagedFileError: a ValueError: the file is truncated, damaged, none of ours, or of another version; or it
+                holds what no run of its settings gives.
         """
-        return _from_arrays(path, read_npz(path, "result"))
+        with opened_npz(path, "result") as archive:
+            return _loaded(archive)
 
 
 def versions() -> dict[str, str]:
@@ -117,30 +124,27 @@ def versions() -> dict[str, str]:
     }
 
 
-def _from_arrays(path: str | Path, arrays: dict[str, npt.NDArray[Any]]) -> TrainingResult:
-    header = _header(path, arrays)
-    expected = {*_SERIES, *(f"{group}/{name}" for group in _GROUPS for name in PARAMETERS)}
-    if arrays.keys() != expected:
-        odd = ", ".join(sorted(arrays.keys() ^ expected))
-        raise DamagedFileError(f"{path} is not a result of pyflossing: it lacks, or has too many of: {odd}")
-    try:
-        config = TrainingConfig.from_dict(header["config"])
-        rest = {
-            "versions": {str(k): str(v) for k, v in header["versions"].items()},
-            "elapsed_seconds": float(header["elapsed_seconds"]),
-        }
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DamagedFileError(f"{path} is not a result of pyflossing: it has unreadable settings ({error})") from error
-    groups = {group: {name: arrays[f"{group}/{name}"] for name in PARAMETERS} for group in _GROUPS}
-    return TrainingResult(config=config, **{name: arrays[name] for name in _SERIES}, **groups, **rest)  # type: ignore[arg-type]
+def _loaded(archive: Archive) -> TrainingResult:
+    """The result of a file's members.
 
-
-def _header(path: str | Path, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
-    try:
-        header = json.loads(str(arrays.pop("header")[()]))
-        found = header["format"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedFileError(f"{path} is not a result of pyflossing: it has no readable header") from error
-    if found != FORMAT:
-        raise DamagedFileError(f"{path} has the format {found!r}; this version of pyflossing reads {FORMAT!r}")
-    return dict(header)
+    Raises:
+        ValueError: they are none of a result.
+    """
+    header = archive.header(*_FORMATS)
+    _HEADER.check("the header", header)
+    config = TrainingConfig.from_dict(header["config"])
+    declared = series_arrays(config, config.n_epochs)
+    for group in ("initial", "final"):
+        declared |= {f"{group}/{name}": array for name, array in parameter_arrays(config).items()}
+    arrays = archive.arrays(declared)
+    require_episodes(config, arrays["flossing_epochs"], ended=True)
+    if header["format"] == FORMAT:
+        archive.require_digest()
+    groups: dict[str, Any] = {group: {name: arrays[f"{group}/{name}"] for name in PARAMETERS} for group in _GROUPS}
+    return TrainingResult(
+        config=config,
+        versions=header["versions"],
+        elapsed_seconds=float(header["elapsed_seconds"]),
+        **{name: arrays[name] for name in _SERIES},  # type: ignore[arg-type]
+        **groups,
+    )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pyflossing._support.memory import require_memory
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.gradients.by_autograd import FLOSSED
 from pyflossing.julia_random import MersenneTwister
@@ -16,6 +17,7 @@ from pyflossing.model.loss import Parameters, relax
 from pyflossing.model.spectrum import initial_frame
 from pyflossing.model.weights import initial_weights
 from pyflossing.training.optimiser import AdamState, Rates
+from pyflossing.training.sizes import require_training_fits
 
 
 @dataclass
@@ -45,10 +47,15 @@ class TrainingState:
 
 
 def initial_parameters(config: TrainingConfig) -> Parameters:
-    """Weights and relaxed initial state of a configuration, in its type (SPEC section 4).
+    """Weights and relaxed initial state of a configuration, in its type: specification, section 4.
 
     Shapes: ws (N, 1), J (N, N), wr (1, N), b (N,), offset (1,), x0 (n_states, B).
+
+    Raises:
+        ValueError: the machine's memory cannot hold them.
     """
+    sizes = {"n_units": config.n_units, "trials.batch_size": config.trials.batch_size}
+    require_memory("the initial state", sizes, lambda units, batch: 12 * units * batch)
     weights = initial_weights(config.n_units, config.seeds.network, config.weights)
     normals = MersenneTwister(config.seeds.initial_state).randn((config.n_units, config.trials.batch_size), np.float32)
     dtype = dtype_of(config)
@@ -57,7 +64,12 @@ def initial_parameters(config: TrainingConfig) -> Parameters:
 
 
 def initial_state(config: TrainingConfig) -> TrainingState:
-    """The state before the first epoch."""
+    """The state before the first epoch.
+
+    Raises:
+        ValueError: the machine's memory cannot hold the run.
+    """
+    require_training_fits(config)
     parameters = initial_parameters(config)
     rates = rates_of(config)
     return TrainingState(

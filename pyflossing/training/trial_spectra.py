@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import torch
 
+from pyflossing._support.alignment import aligned
+from pyflossing._support.arguments import require_integer
+from pyflossing._support.memory import require_memory
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.model.loss import Parameters, drive
+from pyflossing.model.tasks import trial_bytes
 from pyflossing.modules.lyapunov import lyapunov_spectrum
 from pyflossing.modules.result import LyapunovSpectrum
 from pyflossing.modules.steps import network_step
 from pyflossing.training.loop import suitable_threads
+
+
+def spectra_bytes(n_units: int, k: int, n_steps: int, n_trials: int) -> int:
+    """A lower bound of what the spectra of trials take: the trials, their drive, and the frames of one step."""
+    return trial_bytes(n_trials, n_steps) + 4 * n_trials * n_units * (n_steps + k)
 
 
 def trial_spectra(
@@ -29,12 +38,22 @@ def trial_spectra(
             a single trial.
 
     Raises:
-        ValueError: a number out of range.
+        ValueError: a number out of range, or of which memory cannot hold the trials.
         NonFiniteError: a state or direction that is not finite.
     """
+    require_memory(
+        "the states of all trials",
+        {
+            "n_units": config.n_units,
+            "k": require_integer("k", k, 1),
+            "n_steps": require_integer("n_steps", n_steps, 1),
+            "n_trials": require_integer("n_trials", n_trials, 1),
+        },
+        spectra_bytes,
+    )
     seed = config.input_seed(2) if input_seed is None else input_seed
     data = config.draw_trials(n_trials, n_steps, seed)
-    p = parameters
+    p = parameters._replace(J=aligned(parameters.J))
     with torch.no_grad(), suitable_threads(config.n_units):
         u = drive(p.ws, p.b, torch.from_numpy(data.inputs).to(p.J))
         columns = torch.arange(n_trials) % p.x0.shape[1]

@@ -117,15 +117,51 @@ def test_a_reader_that_leaves_is_no_traceback(tmp_path):
         assert done.returncode in (0, 1, errors.PIPE_CLOSED)
 
 
-def test_a_bug_keeps_its_traceback():
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (
+            RuntimeError("a bug\n\x1b[31m"),
+            4,
+            r"an error that nobody foresaw (RuntimeError: a bug \x1b[31m); --debug shows",
+        ),
+        (KeyError("name"), 4, "an error that nobody foresaw (KeyError: 'name'); --debug shows where it comes from"),
+        (RecursionError("too deep"), 4, "an error that nobody foresaw (RecursionError: too deep)"),
+        (AssertionError(), 4, "an error that nobody foresaw (AssertionError); --debug shows where it comes from"),
+        (
+            MemoryError(),
+            1,
+            "there was not enough free memory; smaller settings, or fewer processes (--jobs), need less",
+        ),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+            1,
+            "there was not enough",
+        ),
+        (OverflowError("too large"), 4, "an error that nobody foresaw (OverflowError: too large)"),
+        (ValueError("n_units = 0\nis not allowed"), 2, "n_units = 0 is not allowed"),
+        (OSError(28, "No space left on device", "/a\x07"), 1, r"/a\x07: No space left on device"),
+        (ImportError("No module named 'x'", name="x"), 2, "the installation is not whole: No module named 'x'"),
+    ],
+)
+def test_every_error_is_one_line_and_a_code_and_debug_shows_its_traceback(error, code, said):
     broken = typer.Typer()
 
     @broken.command()
     @errors.guarded
     def fail() -> None:
-        raise RuntimeError("a bug")
+        raise error
 
-    assert isinstance(CliRunner().invoke(broken).exception, RuntimeError)
+    found = CliRunner().invoke(broken)
+    assert (found.exit_code, found.stdout) == (code, "")
+    assert found.stderr.startswith(f"pyflossing: {said}")
+    assert len(found.stderr.splitlines()) == 1
+    found = CliRunner().invoke(broken, ["--debug"])
+    assert found.exit_code == code
+    assert found.stderr.startswith("Traceback (most recent call last):\n")
+    assert "in fail" in found.stderr
+    assert "\x1b" not in found.stderr
+    assert found.stderr.splitlines()[-1].startswith(f"pyflossing: {said}")
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,11 @@ BAD = [
     ("a.toml", "[trials]\nbatch_size = 0", "a.toml: trials.batch_size = 0 is not allowed: it must be an integer >= 1"),
     ("a.toml", "trials = 3", "a.toml: trials = 3 is not allowed: it must be a table"),
     ("folder", "folder", "folder holds no run: there is no config.toml in it"),
-    ("binary.toml", b"\xff\xfe\x00", "binary.toml: 'utf-8' codec can't decode"),
+    (
+        "binary.toml",
+        b"\xff\xfe\x00",
+        "binary.toml is no text in UTF-8, nor in UTF-16 with a byte-order mark: byte 2 does not fit",
+    ),
 ]
 
 

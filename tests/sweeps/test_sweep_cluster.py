@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
+from types import MappingProxyType
 
+import dask
+import distributed  # noqa: F401 - its settings are then there
 import pytest
 from sweep_cases import assert_same_as_alone, run_at_work, sweep, wait_for
 
@@ -20,28 +26,43 @@ pytestmark = [
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    """A scheduler: its address, a function that starts a worker, and its process."""
+def started(tmp_path):
+    """A function that starts a scheduler: its address, a function that starts a worker, and its process."""
     processes = []
 
-    def start(kind, *options):
+    def start(kind, protocol, settings, *options):
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--host", "127.0.0.1", "--no-dashboard"]
         with (tmp_path / f"{kind}{len(processes)}.log").open("w") as log:
-            process = subprocess.Popen([*command, *options], stdout=log, stderr=log, cwd=tmp_path)
+            process = subprocess.Popen(
+                [*command, "--protocol", protocol, *options],
+                stdout=log,
+                stderr=log,
+                cwd=tmp_path,
+                env={**os.environ, **settings},
+            )
         processes.append(process)
         return process
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    scheduler = start("scheduler", "--port", str(port))
-    options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path))
-    yield address, lambda: start("worker", address, *options), scheduler
+    def scheduler(protocol="tcp", settings=MappingProxyType({})):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        address = f"{protocol}://127.0.0.1:{port}"
+        process = start("scheduler", protocol, settings, "--port", str(port))
+        options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path))
+        return address, lambda: start("worker", protocol, settings, address, *options), process
+
+    yield scheduler
     for process in processes:
         process.kill()
     for process in processes:
         process.wait()
+
+
+@pytest.fixture
+def cluster(started):
+    """A scheduler that everybody on this machine can use."""
+    return started()
 
 
 def test_a_killed_worker_s_job_goes_on_elsewhere_and_all_numbers_are_those_of_a_local_run(cluster, tmp_path):
@@ -97,3 +118,43 @@ def test_a_scheduler_that_does_not_answer_has_no_workers_or_is_lost_is_told(clus
     with pytest.raises(SchedulerLost, match=f"the Dask scheduler at {address} was lost"):
         run_sweep(sweep(), tmp_path / "b", scheduler=address, progress=lambda _: scheduler.kill())
     assert not list((tmp_path / "b").glob(".lease*"))
+
+
+def test_with_the_certificates_that_the_page_makes_only_who_has_them_is_let_in(started, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    make, settings = (re.search(rf"```sh\n({begin}.*?)```", page, re.DOTALL)[1] for begin in ("umask", "export"))
+    subprocess.run(["bash", "-ec", make], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "dask-key.pem").stat().st_mode & 0o777 == 0o600
+    pairs = re.findall(r"export (\w+)=(.*)", settings)
+    variables = {name: value.replace("$PWD", str(tmp_path)) for name, value in pairs}
+    assert len(variables) == settings.count("export") == 8
+
+    address, start_worker, _ = started("tls", variables)
+    for _ in range(2):
+        start_worker()
+    with dask.config.set(dask.config.merge(dask.config.config, dask.config.collect_env(variables))):
+        results = run_sweep(sweep(), tmp_path / "sweep", scheduler=address, scheduler_timeout=60)
+    assert_same_as_alone(results)
+    with pytest.raises(ValueError, match=r"scheduler = 'tls://.*' is not allowed: Dask's settings .* no certificates"):
+        run_sweep(sweep(), tmp_path / "other", scheduler=address, scheduler_timeout=5)
+    with pytest.raises(SchedulerLost, match="no Dask scheduler answers at tcp://"):
+        run_sweep(sweep(), tmp_path / "other", scheduler=address.replace("tls", "tcp"), scheduler_timeout=2)
+
+
+def test_an_open_address_is_told_and_a_closed_one_is_not(monkeypatch):
+    from pyflossing.sweeps import cluster
+
+    class Client:
+        def get_executor(self, pure):
+            return None
+
+    monkeypatch.setattr(cluster, "_client", lambda address, timeout: Client())
+    for address, is_open in (
+        ("tcp://10.0.0.1:8786", True),
+        ("node1:8786", True),
+        ("tcp://127.0.0.1:8786", False),
+        ("tcp://localhost:8786", False),
+        ("tcp://[::1]:8786", False),
+        ("tls://node1:8786", False),
+    ):
+        assert ("whoever can reach" in cluster.DaskPool(address, 1).notice) == is_open

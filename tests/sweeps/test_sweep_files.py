@@ -147,7 +147,7 @@ def test_a_part_of_a_sweep_keeps_its_order_and_refuses_what_is_not_there():
         ("[base]\nn_unit = 3", "base: n_unit is not a setting; the top level has network, n_units"),
         ("[base]\nn_units = 0", "base: n_units = 0 is not allowed: it must be an integer >= 1"),
         ("[conditions]\na = 1", "conditions.a = 1 is not allowed: it must be a table"),
-        ("[conditions.a]\ntask.dleay = 1", "job a: task.dleay is not a setting; task has delay"),
+        ("[conditions.a]\ntask.dleay = 1", "job a: task.dleay is not a setting; task of kind delayed_xor has delay, "),
         ('[conditions.a]\ntask.delay = 1\n"task.delay" = 2', "task.delay = 2 is not allowed: it must be given once"),
         ("[conditions.a]\ntask.delay = [1]", "conditions.a.task.delay = [1] is not allowed: it must be a string or a"),
         ("[conditions.a]\ntask.delay = nan", "conditions.a.task.delay = nan is not allowed"),

@@ -33,6 +33,9 @@ def test_a_sweep_leaves_runs_and_a_summary_and_runs_nothing_twice(tmp_path):
     job = json.loads((folder / "sweep.json").read_text())["jobs"][1]
     assert job.pop("seconds") > 0
     first = train(sweep().jobs[1].config)
+    size, changed = job.pop("result")
+    file = (folder / "runs" / "flossing_seed1" / "result.npz").stat()
+    assert (size, changed) == (file.st_size, file.st_mtime_ns)
     assert job == {
         "name": "flossing_seed1",
         "condition": "flossing",
