@@ -24,7 +24,7 @@ using .GradientFlossing
     end
     @testset "the kinds that a Julia draws otherwise are found" begin
         native = GradientFlossing.native_twister_results
-        agreeing(results) = GradientFlossing.agreeing_kinds(results; trials = 20)
+        agreeing(results) = GradientFlossing.agreeing_kinds(results; trials = 8)
         all_kinds = agreeing(native)
         @test VERSION >= v"1.6" || all_kinds == 1:8
         other_bits(seed, program) =
