@@ -78,10 +78,10 @@ CHECKPOINT_HEADERS = {
 
 @contextmanager
 def soon_and_small():
-    """Within 2 s and 500 MB."""
-    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Within 2 s of computing and 500 MB; what waits is ended by the time-out that each test has."""
+    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
-    assert time.monotonic() - began < 2 * float(os.environ.get("PYFLOSSING_PATIENCE", "1"))
+    assert time.process_time() - began < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
 
 

@@ -296,6 +296,21 @@ def test_resume_demands_a_run(run, tmp_path):
     assert run("train", config, "--resume", "-q")[0] == 0
 
 
+def test_other_files_and_no_folder_are_refused(run, tmp_path):
+    config = quick(tmp_path / "a.toml")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("mine")
+    said = "pyflossing: full holds other files (thesis.tex) and no run: choose an empty or a new folder (--output)\n"
+    assert run("train", config, "-o", "full") == (2, "", said)
+    code, _, err = run("train", config, "-o", ".")
+    assert code == 2
+    assert err.startswith("pyflossing: . holds other files (a.toml, full) and no run")
+    for command in (["train", config], ["sweep", config], ["figure", "binary-flossing"]):
+        said = "pyflossing: --output = '' is not allowed: it must be the path of a file or folder\n"
+        assert run(*command, "-o", "") == (2, "", said)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.toml", "full"]
+
+
 def test_a_place_that_cannot_be_written_ends_with_1(run, tmp_path):
     config = quick(tmp_path / "a.toml")
     code, _, err = run("train", config, "-o", "/proc/run")
