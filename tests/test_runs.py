@@ -143,9 +143,11 @@ def test_a_folder_with_other_files_and_no_run_is_refused_and_left_alone(tmp_path
         (tmp_path / name).write_text("mine")
     before = sorted(tmp_path.rglob("*"))
     for call in (train_in, train_or_resume):
-        with pytest.raises(FileExistsError, match=re.escape(f"{tmp_path} holds other files ({name}) and no run")):
+        with pytest.raises(
+            FileExistsError, match=re.escape(f"{tmp_path} holds files that are not a run's ({name}): choose")
+        ):
             call(tmp_path, CONFIG)
-    with pytest.raises(FileExistsError, match="and no run"):
+    with pytest.raises(FileExistsError, match="that are not a run's"):
         keep(tmp_path, whole)
     assert sorted(tmp_path.rglob("*")) == before
     assert name == "a folder" or (tmp_path / name).read_text() == "mine"

@@ -56,7 +56,7 @@ class Transcript:
             content = byte_members(path, "transcript", _MOST_ENTRIES)
             about = json.loads(content.pop("about"))
             if any(hashlib.sha256(body).hexdigest() != name for name, body in content.items()):
-                raise ValueError("an answer does not fit its checksum")
+                raise ValueError("an answer does not match its checksum")
             if about["format"] != _FORMAT:
                 raise ValueError(f"format {about['format']} instead of {_FORMAT}")
             answers = {digest: content[name] for digest, name in about["answers"].items()}

@@ -120,12 +120,12 @@ class Archive:
         members = self._zip.infolist()
         self._members = {member.filename.removesuffix(".npy"): member for member in members}
         if len(self._members) < len(members):
-            raise ValueError("a member is there twice")
+            raise ValueError("it has a member twice")
         unfolded, there = (sum(getattr(m, size) for m in members) for size in ("file_size", "compress_size"))
         if unfolded > max(_DEFLATED_FREELY, _DEFLATED_RATIO * there) or any(
             m.compress_type not in _KNOWN for m in members
         ):
-            raise ValueError(f"its {there} bytes would unfold to {unfolded}")
+            raise ValueError(f"its {there} bytes would unpack to {unfolded}")
         self._read: Arrays = {}
 
     @property
@@ -156,7 +156,7 @@ class Archive:
         Raises:
             ValueError: names, types, shapes or numbers other than the declared ones.
         """
-        require_names("it", self.names - {HEADER, DIGEST}, declared.keys())
+        require_names("the file", self.names - {HEADER, DIGEST}, declared.keys())
         lengths: dict[str, int] = {}
         for name, array in declared.items():
             self._require_declared(name, array, lengths)
@@ -184,7 +184,7 @@ class Archive:
         """
         kept = self._text(DIGEST)
         if kept != digest({name: array for name, array in self._read.items() if name != DIGEST}):
-            raise ValueError("its content does not fit its checksum")
+            raise ValueError("its content does not match its checksum")
 
     def _require_declared(self, name: str, declared: Array, lengths: dict[str, int]) -> None:
         dtype, shape, _ = self._description(name)
@@ -211,7 +211,7 @@ class Archive:
         with self._zip.open(member) as stream:
             dtype, shape, fortran, length = _described(stream)
         if member.file_size != length + dtype.itemsize * int(np.prod(shape, dtype=object)):
-            raise ValueError(f"{name} is longer or shorter than it says")
+            raise ValueError(f"the length of {name} does not match its description")
         return dtype, shape, fortran
 
     def _array(self, name: str) -> npt.NDArray[Any]:
@@ -223,7 +223,7 @@ class Archive:
             while done < len(numbers) and (count := cast(zipfile.ZipExtFile, stream).readinto(numbers[done:])):
                 done += count
             if done < len(numbers) or stream.read(1):
-                raise ValueError(f"{name} is longer or shorter than it says")
+                raise ValueError(f"the length of {name} does not match its description")
         self._read[name] = array
         return array
 
@@ -234,15 +234,15 @@ _KNOWN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 def _require_short_directory(stream: BinaryIO, most_members: int) -> None:
     """Refuse what is no zip file of ours before zipfile builds an object for each of its entries."""
     if stream.read(2) != b"PK":  # numpy would offer to unpickle it
-        raise ValueError("no npz file")
+        raise ValueError("not an npz file")
     size = stream.seek(0, io.SEEK_END)
     stream.seek(max(0, size - _END.size))
     end = stream.read()
     if len(end) < _END.size:
-        raise ValueError("no npz file")
+        raise ValueError("not an npz file")
     signature, _, _, _, entries, length, place, comment = _END.unpack(end)
     if signature != b"PK\5\6" or comment or (place != _ELSEWHERE and place + length + _END.size != size):
-        raise ValueError("no end of a zip file")
+        raise ValueError("its end is missing or wrong")
     if entries > most_members or length > most_members * _MOST_PER_NAME:
         raise ValueError(f"{entries} members are too many")
     stream.seek(0)

@@ -258,7 +258,7 @@ BAD = [
     (
         "binary.toml",
         b"\xff\xfe\x00",
-        "binary.toml is no text in UTF-8, nor in UTF-16 with a byte-order mark: byte 2 does not fit",
+        "binary.toml is neither text in UTF-8 nor in UTF-16 with a byte-order mark (byte 2 is invalid)",
     ),
 ]
 
@@ -300,11 +300,11 @@ def test_other_files_and_no_folder_are_refused(run, tmp_path):
     config = quick(tmp_path / "a.toml")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("mine")
-    said = "pyflossing: full holds other files (thesis.tex) and no run: choose an empty or a new folder (--output)\n"
-    assert run("train", config, "-o", "full") == (2, "", said)
+    said = "full holds files that are not a run's (thesis.tex): choose an empty folder, or a new one (--output)"
+    assert run("train", config, "-o", "full") == (2, "", f"pyflossing: {said}\n")
     code, _, err = run("train", config, "-o", ".")
     assert code == 2
-    assert err.startswith("pyflossing: . holds other files (a.toml, full) and no run")
+    assert err.startswith("pyflossing: . holds files that are not a run's (a.toml, full)")
     for command in (["train", config], ["sweep", config], ["figure", "binary-flossing"]):
         said = "pyflossing: --output = '' is not allowed: it must be the path of a file or folder\n"
         assert run(*command, "-o", "") == (2, "", said)

@@ -263,7 +263,7 @@ def test_a_result_that_changed_since_is_read_again(tmp_path):
 
 def test_a_sweep_is_not_put_among_other_files(tmp_path):
     (tmp_path / "sweep.json").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"holds other files \(sweep\.json\) and no sweep"):
+    with pytest.raises(FileExistsError, match=r"holds files that are not a sweep's \(sweep\.json\)"):
         run_sweep(sweep(), tmp_path, n_jobs=1)
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.json"]
 
@@ -274,5 +274,5 @@ def test_where_joblib_has_no_shared_memory_one_process_is_used_and_that_is_said(
     results = run_sweep(sweep(), tmp_path, n_jobs=2, progress=said.append)
     assert_same_as_alone(results)
     assert [one.event for one in said if "shared memory" in one.event] == [
-        "this machine lets joblib have no shared memory, so all jobs run in one process"
+        "joblib finds no shared memory on this machine, so all jobs run in one process"
     ]
