@@ -14,6 +14,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from parity.bridge.recorded import RecordingConnection
 from parity.checks import all_checks
 from parity.checks.model import Check
 from parity.connect import CHOICES, NoJulia, connect
+from parity.kernels import run_all
 from parity.obtain import describe, search
 from parity.report import Report, Table, as_text, write
 from parity.runner import Outcome, run_checks, select
@@ -42,6 +44,7 @@ examples:
   python -m parity --only weights            the checks with "weights" in their name
   python -m parity --julia recorded          without Julia, against recorded transcripts
   python -m parity --julia-path /opt/julia   with a Julia of your own
+  python -m parity kernels --quick           the report under the numerical kernels of four kinds of machines
   python -m parity doctor                    what Julia was found, what was not, and what helps
 
 exit code: 0 all agree, 1 something differs, 2 bad usage or no Julia, 130 interrupted
@@ -52,11 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "doctor":
-            return _doctor(options)
-        if options.command == "record":
-            return _record(options)
-        return _report(options)
+        return _COMMANDS[options.command](options)
     except BrokenPipeError:
         # Else Python complains once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -77,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", nargs="?", choices=("report", "doctor", "record"), default="report")
+    parser.add_argument("command", nargs="?", choices=tuple(_COMMANDS), default="report")
     parser.add_argument(
         "--only",
         action="append",
@@ -92,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help=f"folder for report.json and report.md (default: {_FOLDER}, with --only {_FOLDER_OF_SOME})",
     )
+    parser.add_argument("--quick", action="store_true", help="with kernels: four sets of them instead of fourteen")
     parser.add_argument("--list", action="store_true", help="list the checks and stop")
     return parser
 
@@ -100,6 +100,15 @@ def _doctor(options: argparse.Namespace) -> int:
     attempts = search(options.julia_path, download=False, stop_at_first=False)
     print(describe(attempts))
     return 0 if any(attempt.found for attempt in attempts) else 1
+
+
+def _kernels(options: argparse.Namespace) -> int:
+    """The report under each set of numerical kernels, in a process of its own."""
+    patterns = [f"--only={pattern}" for pattern in options.only]
+    path = [f"--julia-path={options.julia_path}"] if options.julia_path else []
+    return run_all(
+        [*patterns, f"--julia={options.julia}", *path], options.report, partial(print, flush=True), quick=options.quick
+    )
 
 
 def _record(options: argparse.Namespace) -> int:
@@ -118,6 +127,8 @@ def _record(options: argparse.Namespace) -> int:
         if report.exit_code:
             print(as_text(report))
             raise ValueError("nothing was recorded, because not everything agrees")
+        if report.counts["checks skipped"]:
+            raise ValueError(f"nothing was recorded, because this Julia leaves checks out:\n{report.summary()}")
         recording.save(transcript_file())
     print(f"recorded {report.counts['comparisons']} comparisons in {transcript_file()}")
     return 0
@@ -184,6 +195,9 @@ def _provenance(facts: Mapping[str, str]) -> dict[str, str]:
         "Julia sources": sources_hash(reference_folder())[:16],
     }
     return ours | dict(facts)
+
+
+_COMMANDS = {"report": _report, "doctor": _doctor, "record": _record, "kernels": _kernels}
 
 
 if __name__ == "__main__":

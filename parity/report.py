@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from parity.checks import bounds
+from parity.checks.comparators import Measure
 from parity.checks.model import Check, Level
 from parity.runner import Outcome
 from pyflossing._support.files import write_atomically
@@ -49,7 +51,7 @@ class Report:
         return 0 if self.counts["passed"] and not self.counts["failed"] else 1
 
     def summary(self) -> str:
-        """One line of counts by level, and the reasons for what was skipped."""
+        """One line of counts by level, the rule of the bounds, and the reasons for what was skipped."""
         counts = self.counts
         levels = Counter(o.check.level for o in self.outcomes for _ in o.verdicts)
         by_level = ", ".join(f"{levels[level]} at level {level.value}" for level in Level if levels[level])
@@ -57,9 +59,41 @@ class Report:
             f"{counts['comparisons']} comparisons ({by_level or 'none'}): {counts['passed']} passed, "
             f"{counts['failed']} failed; {counts['checks skipped']} checks skipped"
         ]
+        lines += self._of_bounds()
         reasons = Counter(outcome.skipped for outcome in self.outcomes if outcome.skipped)
         lines += [f"  skipped ({number} checks): {reason}" for reason, number in reasons.items()]
         return "\n".join(lines)
+
+    @property
+    def measured(self) -> dict[str, Measure]:
+        """What was found where the bound was measured, by check and comparison."""
+        return {
+            f"{outcome.check.name}, {name}": verdict.measure
+            for outcome in self.outcomes
+            for name, verdict in outcome.verdicts.items()
+            if verdict.measure is not None and verdict.measure.rms_theirs is not None
+        }
+
+    @property
+    def nearest(self) -> tuple[str, float] | None:
+        """The measured comparison with the largest ratio of difference and bound, and that ratio."""
+        ratios = {name: measure.ratio for name, measure in self.measured.items()}
+        return max(ratios.items(), key=lambda each: (np.isnan(each[1]), each[1]), default=None)
+
+    @property
+    def false_alarms(self) -> float:
+        """The chance that any of the measured bounds fails without a reason, see ``bounds``."""
+        return len(self.measured) * bounds.FALSE_ALARM
+
+    def _of_bounds(self) -> list[str]:
+        if self.nearest is None:
+            return []
+        name, ratio = self.nearest
+        return [
+            f"  {len(self.measured)} of the bounds are measured: {bounds.RULE}; the chance of a false alarm in this "
+            f"report is {self.false_alarms:.0e}",
+            f"  nearest to its bound: {ratio:.2f} of it ({name})",
+        ]
 
 
 def _result(outcome: Outcome) -> str:
@@ -180,6 +214,7 @@ def as_json(report: Report) -> str:
                         "digits": None if np.isinf(verdict.digits) else round(verdict.digits, 2),
                         "detail": verdict.detail,
                         "extent": verdict.extent,
+                        **_measured(verdict.measure),
                     }
                     for name, verdict in outcome.verdicts.items()
                 ],
@@ -191,9 +226,40 @@ def as_json(report: Report) -> str:
         "exit_code": report.exit_code,
         "provenance": dict(report.provenance),
         "notices": list(report.notices),
+        "measured_bounds": _of_bounds(report),
         "checks": checks,
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _of_bounds(report: Report) -> dict[str, Any] | None:
+    if report.nearest is None:
+        return None
+    name, ratio = report.nearest
+    return {
+        "rule": bounds.RULE,
+        "number": len(report.measured),
+        "false_alarms": report.false_alarms,
+        "nearest": {"comparison": name, "ratio": _number(ratio)},
+    }
+
+
+def _measured(measure: Measure | None) -> dict[str, float | None]:
+    """What was admitted and found of a comparison that is not exact; JSON has no infinities and no NaN."""
+    if measure is None:
+        return {}
+    numbers = {
+        "difference": measure.difference,
+        "bound": measure.bound,
+        "ratio": measure.ratio,
+        "rms_ours": measure.rms_ours,
+        "rms_theirs": measure.rms_theirs,
+    }
+    return {name: _number(value) for name, value in numbers.items()}
+
+
+def _number(value: float | None) -> float | None:
+    return float(f"{value:.4g}") if value is not None and np.isfinite(value) else None
 
 
 def write(report: Report, folder: str | os.PathLike[str]) -> list[Path]:

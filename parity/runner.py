@@ -95,7 +95,7 @@ def _run(check: Check, julia: JuliaConnection | None) -> Outcome:
     except Exception as error:  # a report must survive whatever a check runs into, and show it
         return Outcome(check, error=f"their side failed: {type(error).__name__}: {error}")
     try:
-        ours = check.ours()
+        ours = check.ours(julia) if check.follows_julia else check.ours()
     except Exception as error:
         return Outcome(check, error=f"our side failed: {type(error).__name__}: {error}")
     return _judge(check, ours, theirs)

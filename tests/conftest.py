@@ -68,6 +68,12 @@ def _skip_or_fail(why: str) -> None:
 
 
 @pytest.fixture(scope="session")
+def skip_or_fail() -> Callable[[str], None]:
+    """Skips a test that lacks a live Julia, for a reason; or fails it where live ones are demanded."""
+    return _skip_or_fail
+
+
+@pytest.fixture(scope="session")
 def _executable() -> JuliaInstallation | str:
     def look() -> JuliaInstallation | str:
         attempts = search(want="executable")

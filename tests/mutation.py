@@ -15,6 +15,39 @@ from typing import Any
 
 import pytest
 
+from parity.bridge.transcript import digest_of
+from parity.checks import cases, golden_files, golden_network, trajectory, yardstick
+
+SMALL = next(size for size in cases.SIZES if size.units < 10)
+_KEPT = (
+    trajectory.cached_case,
+    golden_network.training_case,
+    golden_network.flossing_case,
+    golden_files.archive,
+    yardstick.yardstick,
+)
+"""Caches of what the checks compute with, and of what Float32 costs another algorithm: none of it is the port's."""
+
+
+def forget_results() -> None:
+    """Clear the caches of what the checks have computed with the port."""
+    for module in [module for name, module in sys.modules.items() if name.startswith("parity.checks")]:
+        for value in [value for value in vars(module).values() if not any(value is kept for kept in _KEPT)]:
+            getattr(value, "cache_clear", lambda: None)()
+
+
+class RememberingJulia:
+    """Passes each call on once: Julia's answers do not depend on what is wrong in Python."""
+
+    def __init__(self, julia: Any) -> None:
+        self._julia, self._answers = julia, {}
+
+    def call(self, name: str, *args: Any, timeout: float | None = None) -> Any:
+        key = digest_of(name, args)
+        if key not in self._answers:
+            self._answers[key] = self._julia.call(name, *args, timeout=timeout)
+        return self._answers[key]
+
 
 @dataclass(frozen=True)
 class Mutation:

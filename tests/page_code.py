@@ -36,3 +36,8 @@ def named(name: str) -> Any:
             found = getattr(found, part)
         return found
     raise AssertionError(f"there is no {name}")
+
+
+def without_numbers(text: str) -> list[str]:
+    """The lines of a text, every number a #: numbers depend on the machine."""
+    return [re.sub(r"[-+]?\d[\d.]*", "#", line) for line in text.splitlines()]

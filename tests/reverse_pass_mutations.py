@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from mutation import live, mutations_of
 
-from pyflossing.gradients import flossing_pass, qr_adjoint, training_pass, trajectory_pass
+from pyflossing.gradients import flossing_pass, frames, qr_adjoint, training_pass, trajectory_pass
 from pyflossing.model import surrogates
 
 _LOSS, _GRADIENTS, _FLOSSING = (live("tanh", row) for row in ("loss", "gradients", "flossing"))
 _TRAJECTORY = trajectory_pass.TrajectoryPass
-_RATE_PASS, _SPIKING_PASS, _MEMORYLESS = flossing_pass._Rate, flossing_pass._Spiking, flossing_pass._Memoryless
+_RATE_PASS, _SPIKING_PASS, _MEMORYLESS = frames.RateFrames, frames.SpikingFrames, frames.MemorylessFrames
 _TANH_AND_BINARY = live("tanh", "gradients", "loss") + live("binary_gamma_1", "raster", "gradients", "loss")
 _TANH_AND_BINARY += live("binary_gamma_0.5_and_1", "gradients")
 _SPIKING_BOTH = live("spiking_published", "gradients", "loss")

@@ -242,6 +242,12 @@ def test_values_out_of_range_are_refused_by_their_legacy_name(name, value):
             call(*values)
 
 
+def test_a_task_that_does_not_exist_is_named_rather_than_the_delay_that_it_would_need():
+    values = dict(zip(NAMES, README_CALL, strict=True)) | {"task": -63, "delay": 0}
+    with pytest.raises(ValueError, match=r"^task = -63 is not allowed: "):
+        trainSRNNflossing(**values)
+
+
 def test_the_state_s_size_limits_the_exponents():
     published = SpikingNetwork.published()
     assert TrainingConfig.from_legacy(*_changed("nLE", 160), network=published).flossing.n_exponents == 160

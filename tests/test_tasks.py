@@ -65,7 +65,7 @@ def test_first_scored_step_follows_the_original(number, first):
         ({"S": 0}, "S = 0"),
         ({"sigma": float("nan")}, "sigma = nan"),
         ({"sigma": "1"}, "sigma = '1'"),
-        ({"delay": 0}, "delay = 0"),
+        ({"delay": 0}, "delay = 0 is not allowed: an XOR task needs"),
         ({"delay": -1, "task": 0}, "delay = -1"),
         ({"task": 63}, "task = 63"),
         ({"task": 0.5}, "task = 0.5"),

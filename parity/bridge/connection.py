@@ -16,7 +16,10 @@ class JuliaConnection(Protocol):
     """
 
     def call(self, name: str, *args: Argument, timeout: float | None = None) -> Result:
-        """Call `name`, for at most `timeout` seconds; `JuliaError` stands for an error thrown in Julia."""
+        """Call `name`; `JuliaError` stands for an error thrown in Julia.
+
+        It may take `timeout` seconds, or without one the time that its work deserves (`parity.bridge.patience`).
+        """
         ...
 
     def provenance(self) -> dict[str, str]:

@@ -1,13 +1,20 @@
-"""What the checks of networks compute with: parameters, trials and frames as plain arrays, and how Julia gets them."""
+"""What the checks of networks compute with: parameters, trials and frames as plain arrays, and how Julia gets them.
+
+The arrays come from the exact random streams by single operations of IEEE 754, never from a sum, a factorisation or a
+function of a library, whose last bits differ from CPU to CPU. So what Julia is asked is the same everywhere, and a
+transcript of its answers serves every machine.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
 from parity.checks.model import Array
 from pyflossing import DelayedXOR, WeightDistribution, initial_weights
+from pyflossing.julia_random import MersenneTwister
 from pyflossing.model.networks import BinaryNetwork, Network, SpikingNetwork, TanhNetwork
 from pyflossing.model.surrogates import Surrogate
 
@@ -29,6 +36,7 @@ class Case:
         target: wanted exponent, 1/step.
         spectra: numbers of exponents of the spectra that are compared.
         flossed: number of exponents in the flossing loss; 0 for none.
+        trained: whether the batch's states, loss and gradients are compared.
     """
 
     title: str
@@ -42,6 +50,7 @@ class Case:
     target: float = 0.0
     spectra: tuple[int, ...] = ()
     flossed: int = 0
+    trained: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,20 +71,27 @@ class NetworkUnderTest:
     rank: int = 1
 
 
+def published_in_float32() -> SpikingNetwork:
+    """The published spiking network, its decays rounded to Float32: the last bit of exp differs between machines."""
+    published = SpikingNetwork.published()
+    synaptic, membrane = (float(np.float32(d)) for d in (published.synaptic_decay, published.membrane_decay))
+    return replace(published, synaptic_decay=synaptic, membrane_decay=membrane, membrane_gain=1 - membrane)
+
+
 NETWORKS = (
     NetworkUnderTest("tanh", TanhNetwork()),
     NetworkUnderTest("binary_gamma_0.5", BinaryNetwork(Surrogate("sech2", 0.5))),
     NetworkUnderTest("binary_gamma_1", BinaryNetwork(Surrogate("sech2", 1.0))),
     NetworkUnderTest("binary_gamma_0.5_and_1", BinaryNetwork(Surrogate("sech2", 0.5), Surrogate("sech2", 1.0))),
     # the published constants average over ten steps: only strong input and coupling make units spike
-    NetworkUnderTest("spiking_published", SpikingNetwork.published(), gain=6.0, input_spread=4.0, rank=2),
+    NetworkUnderTest("spiking_published", published_in_float32(), gain=6.0, input_spread=4.0, rank=2),
     NetworkUnderTest("spiking_per_step", SpikingNetwork.per_step(), gain=2.0, input_spread=2.0),
 )
 
 
 @dataclass(frozen=True)
 class Size:
-    """Sizes of a case, how J is drawn (as in ``WeightDistribution``), seed, and number of input channels."""
+    """Sizes of a case, whether J is "gaussian" or "orthogonal", seed, and number of input channels."""
 
     units: int
     trials: int
@@ -97,20 +113,31 @@ SIZES = (
 _DELAY = 3
 
 
+def orthonormal(columns: Array) -> Array:
+    """An orthonormal basis of the columns (n, k), in their type, with the same bits on every machine.
+
+    By modified Gram-Schmidt in Float64, each product and each sum an operation of its own; a library's sums go in an
+    order that depends on the CPU.
+    """
+    q = columns.astype(np.float64)
+    for place in range(q.shape[1]):
+        q[:, place] /= np.sqrt(reduce(np.add, np.square(q[:, place])))
+        here, rest = q[:, [place]], q[:, place + 1 :]
+        rest -= here * reduce(np.add, here * rest)
+    return q.astype(columns.dtype)
+
+
 def case(under_test: NetworkUnderTest, size: Size) -> Case:
     """The case of a network and a size; the same numbers whatever the network's own code does."""
-    distribution = WeightDistribution(
-        size.coupling,  # type: ignore[arg-type]
-        gain=under_test.gain,
-        input_spread=under_test.input_spread,
-        bias_spread=0.5,
-    )
+    distribution = WeightDistribution(gain=under_test.gain, input_spread=under_test.input_spread, bias_spread=0.5)
     weights = initial_weights(size.units, size.seed, distribution, n_inputs=size.channels)
+    if size.coupling == "orthogonal":
+        weights = weights._replace(J=np.float32(under_test.gain) * orthonormal(weights.J))
     n_states = under_test.network.n_states(size.units)
-    rng = np.random.default_rng(size.seed)
-    x0 = rng.standard_normal((n_states, size.trials)).astype(np.float32)
+    normals = MersenneTwister(size.seed)
+    x0 = normals.randn((n_states, size.trials), np.float32)
     most = under_test.rank * size.units
-    frame = np.linalg.qr(rng.standard_normal((n_states, most))).Q.astype(np.float32)
+    frame = orthonormal(normals.randn((n_states, most), np.float32))
     task = DelayedXOR(_DELAY)
     data = task.generate(size.trials, size.steps, 1000 + size.seed, n_channels=size.channels)
     some = max(1, size.units // 2)
@@ -151,3 +178,13 @@ def julia_network(network: Network) -> tuple[str, str, Array]:
 def _require_one_name(network: Network, *surrogates: Surrogate) -> None:
     if len({surrogate.name for surrogate in surrogates}) > 1:
         raise ValueError(f"{network} is not allowed: its two surrogates must have one name")
+
+
+def threshold_distance(network: Network, states: Array) -> Array | None:
+    """How far the states (n_states, ...) lie above the threshold, (N, ...); None for units without one."""
+    if isinstance(network, TanhNetwork):
+        return None
+    if isinstance(network, SpikingNetwork):
+        above: Array = states[: len(states) // 2] - states.dtype.type(network.threshold)
+        return above
+    return states

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Difference and bound of the number that comes nearest to its bound, or exceeds it most.
+
+    Attributes:
+        difference: absolute.
+        bound: admissible.
+        rms_ours, rms_theirs: of the roundings in either algorithm, where the bound was measured.
+    """
+
+    difference: float
+    bound: float
+    rms_ours: float | None = None
+    rms_theirs: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Difference over bound; 0 of no difference, infinity of one where none is admitted."""
+        if self.difference == 0.0:
+            return 0.0
+        return self.difference / self.bound if self.bound else math.inf
 
 
 @dataclass(frozen=True)
@@ -21,12 +45,14 @@ class Verdict:
         detail: what was seen; for a failure the first differing index and both values.
         digits: decimal digits that agree; infinity for equal bits.
         extent: how much was compared, where that is not everything or not obvious.
+        measure: what was admitted and found; None where bits are compared.
     """
 
     passed: bool
     detail: str
     digits: float
     extent: str = ""
+    measure: Measure | None = None
 
 
 Comparator = Callable[[Array, Array], Verdict]
@@ -47,7 +73,7 @@ def within(bound: Callable[[Array, Array], float], cause: str) -> Comparator:
     """A comparator that admits absolute differences up to ``bound(ours, theirs)``; ``cause`` says why so much."""
 
     def compare(ours: Array, theirs: Array) -> Verdict:
-        return _form_mismatch(ours, theirs) or _admit(ours, theirs, np.asarray(bound(ours, theirs)), cause)
+        return Estimate(ours, np.asarray(bound(ours, theirs)), cause).judge(theirs)
 
     return compare
 
@@ -60,16 +86,50 @@ class Estimate:
         values: the numbers.
         bound: admissible absolute difference, one or one per number (it broadcasts to them).
         cause: why so much.
+        rms_ours, rms_theirs: what the bound was measured from (see ``bounds``), as many as there are bounds; or None.
+        flaw: what is wrong with ours whatever theirs is, or "".
     """
 
     values: Array
     bound: Array
     cause: str
+    rms_ours: Array | None = None
+    rms_theirs: Array | None = None
+    flaw: str = ""
+
+    def only_row(self) -> Estimate:
+        """The first of its rows alone."""
+        ours, theirs = (None if rows is None else rows[0] for rows in (self.rms_ours, self.rms_theirs))
+        return replace(self, values=self.values[0], bound=self.bound[0], rms_ours=ours, rms_theirs=theirs)
 
     def judge(self, theirs: Array) -> Verdict:
         """Compare with the numbers of another computation, of the same type and shape."""
         ours = np.asarray(self.values)
-        return _form_mismatch(ours, theirs) or _admit(ours, theirs, self.bound, self.cause)
+        mismatch = _form_mismatch(ours, theirs)
+        if mismatch:
+            return mismatch
+        distance, limit = _distance(ours, theirs), np.broadcast_to(np.asarray(self.bound, dtype=np.float64), ours.shape)
+        differing = ~(distance <= limit)  # NaN differs from everything
+        measure = self._measure(distance, limit)
+        stated = f"largest difference {measure.difference:.1e}, bound {measure.bound:.1e} ({self.cause})"
+        if self.flaw:
+            stated = f"{self.flaw}; {stated}"
+        if differing.any():
+            stated = f"{_first_difference(ours, theirs, differing)}; {stated}"
+        passed = not (differing.any() or self.flaw)
+        return Verdict(passed, stated, _digits(ours, theirs), measure=measure)
+
+    def _measure(self, distance: Array, limit: Array) -> Measure:
+        if not distance.size:
+            return Measure(0.0, 0.0)
+        with np.errstate(all="ignore"):
+            ratio = np.where(distance == 0, 0.0, distance / limit)
+        place = np.unravel_index(int(np.argmax(ratio)), ratio.shape)  # NaN counts as the largest
+
+        def there(values: Array | None) -> float | None:
+            return None if values is None else float(np.broadcast_to(values, ratio.shape)[place])
+
+        return Measure(float(distance[place]), float(limit[place]), there(self.rms_ours), there(self.rms_theirs))
 
 
 @dataclass(frozen=True)
@@ -111,18 +171,6 @@ class Judged(Protocol):
 
     def judge(self, theirs: Array) -> Verdict:
         """Compare with theirs."""
-
-
-def _admit(ours: Array, theirs: Array, bound: Array, cause: str) -> Verdict:
-    limit = np.broadcast_to(np.asarray(bound, dtype=np.float64), ours.shape)
-    distance = _distance(ours, theirs)
-    differing = ~(distance <= limit)  # NaN differs from everything
-    worst = float(distance.max(initial=0.0))
-    allowed = float(limit.ravel()[np.argmax(distance)]) if distance.size else 0.0
-    stated = f"largest difference {worst:.1e}, bound {allowed:.1e} ({cause})"
-    if differing.any():
-        return Verdict(False, f"{_first_difference(ours, theirs, differing)}; {stated}", _digits(ours, theirs))
-    return Verdict(True, stated, _digits(ours, theirs))
 
 
 def _form_mismatch(ours: Array, theirs: Array) -> Verdict | None:

@@ -7,6 +7,7 @@ recorded run; the spiking network from their Python example, with other input an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -113,14 +114,14 @@ def flossing_case(run: str) -> Case:
         n_steps=p["Tp"],
         target=p["Lwnt"],
         flossed=p["nLE"],
+        trained=False,
     )
 
 
-def _as_recorded(key: str, estimate: Any) -> Estimate:
+def _as_recorded(key: str, estimate: Estimate) -> Estimate:
     """Ours in the type in which the original recorded the number: it kept some Float32 results as Float64."""
-    return Estimate(
-        np.asarray(estimate.values).astype(number(key).dtype).reshape(number(key).shape), estimate.bound, estimate.cause
-    )
+    recorded_as = number(key)
+    return replace(estimate, values=np.asarray(estimate.values).astype(recorded_as.dtype).reshape(recorded_as.shape))
 
 
 def _collected(case: Callable[[str], Case], names: Mapping[str, str]) -> Callable[[], Arrays]:
@@ -131,7 +132,7 @@ def _collected(case: Callable[[str], Case], names: Mapping[str, str]) -> Callabl
         for run in runs():
             judged = estimates(case(run), "float32")
             for ours, theirs in names.items():
-                results[f"{run}/{theirs}"] = _as_recorded(f"{run}/{theirs}", judged[ours])
+                results[f"{run}/{theirs}"] = _as_recorded(f"{run}/{theirs}", judged[ours])  # type: ignore[arg-type]
         return results
 
     return compute

@@ -19,7 +19,7 @@ Arrays = Mapping[str, Any]
 
 
 class Level(str, Enum):
-    """How closely two results must agree (SPEC of the port, section 9)."""
+    """How closely two results must agree (specification, section 12)."""
 
     EXACT = "exact"
     STEP = "step"
@@ -48,21 +48,23 @@ class Check:
         name: path-like and unique, such as "streams/golden/randn_f32".
         quantity: what is compared, for a reader who knows only the paper.
         against: whose numbers are the other side.
-        ours: computes pyflossing's side.
+        ours: computes pyflossing's side; gets the connection too if ``follows_julia``.
         theirs: the other side; gets the connection to Julia (None unless ``needs_julia``).
         level: how closely they must agree.
         compare: judges one pair of arrays.
         needs_julia: whether ``theirs`` calls Julia.
+        follows_julia: whether ``ours`` starts from numbers that Julia gave.
     """
 
     name: str
     quantity: str
     against: Provenance
-    ours: Callable[[], Arrays]
+    ours: Callable[..., Arrays]
     theirs: Callable[[JuliaConnection], Arrays]
     level: Level = Level.EXACT
     compare: Comparator = identical
     needs_julia: bool = True
+    follows_julia: bool = False
 
 
 def recorded(arrays: Callable[[], Arrays]) -> Callable[[JuliaConnection | None], Arrays]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
+from parity.checks import bounds, general
 from parity.checks.comparators import Estimate
-from parity.checks.evaluate import FLOAT32_CAUSE, FLOAT64_CAUSE, N_ORDERS, bound, largest_deviation
+from parity.checks.evaluate import float64_estimate
 from parity.checks.model import Array, SkipCheck
+from parity.checks.yardstick import as_tensor
 from pyflossing.model import loss
 from pyflossing.model.networks import Network
 
@@ -20,27 +21,15 @@ def relaxed(network: Network, J: Array, b: Array, normals: Array, dtype: str) ->
     Raises:
         SkipCheck: rounding alone decides a spike or sign on the way, so that two computations need not agree.
     """
-    ours = _relax(network, J, b, normals, dtype)
+    ours: Array = loss.relax(network, *(as_tensor(array, dtype) for array in (J, b, normals))).numpy()
     if dtype == "float64":
-        return Estimate(ours, bound(ours, np.zeros(())), FLOAT64_CAUSE)
-    exact = _relax(network, J, b, normals, "float64")
-    others = [ours, *(_relax(network, J, b, normals, dtype, order) for order in range(1, N_ORDERS + 1))]
-    deviation = largest_deviation("x0", exact, others)
-    if deviation > _PARTED * np.abs(exact).max():
-        raise SkipCheck("rounding alone decides spikes during the relaxation: a state lies within it of the threshold")
-    return Estimate(ours, bound(ours, deviation), FLOAT32_CAUSE)
-
-
-def _relax(network: Network, J: Array, b: Array, normals: Array, dtype: str, order: int = 0) -> Array:
-    """The state, computed with the units in another order where ``order`` is not 0."""
-    n = len(b)
-    units = np.random.default_rng(order).permutation(n) if order else np.arange(n)
-    j, bias, start = (
-        torch.from_numpy(np.ascontiguousarray(array, dtype=dtype))
-        for array in (J[np.ix_(units, units)], b[units], normals[units])
+        return float64_estimate(ours)
+    rng = np.random.default_rng(0)
+    copies = [bounds.nudged(array, rng) for array in (J, b, normals)]
+    single, double = (
+        general.relaxed(network, *(as_tensor(array, kind) for array in copies)).numpy() for kind in (dtype, "float64")
     )
-    state: Array = loss.relax(network, j, bias, start).numpy()
-    back = np.argsort(units)
-    rows = np.concatenate([back + n * half for half in range(len(state) // n)])
-    restored: Array = state[rows]
-    return restored
+    deviations = bounds.deviations(single, double)
+    if deviations.max() > _PARTED * np.abs(double).max():
+        raise SkipCheck("rounding alone decides spikes during the relaxation: a state lies within it of the threshold")
+    return bounds.estimate(ours, bounds.rms(deviations))

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from parity.checks import bounds, general
 from parity.checks.comparators import Estimate, Raster
-from parity.checks.evaluate import FLOAT32_CAUSE, N_ORDERS, bound, largest_deviation
 from parity.checks.golden_files import archive
 from parity.checks.model import Array, SkipCheck
 from pyflossing.model import loss, spectrum
@@ -31,37 +31,53 @@ def _network(stored: dict[str, Array]) -> SpikingNetwork:
     )
 
 
-def _compute(example: str, dtype: str, order: int = 0) -> dict[str, Array]:
-    """The example's results by their recorded names; ``order`` shuffles the units."""
-    stored = {key.partition("/")[2]: values for key, values in archive("spiking.npz").items() if key[0] == example}
-    n = len(stored["V"])
-    units = np.random.default_rng(order).permutation(n) if order else np.arange(n)
-    rows = np.concatenate([units, units + n])
+def _example(name: str) -> dict[str, Array]:
+    """The recorded arrays of an example."""
+    return {key.partition("/")[2]: values for key, values in archive("spiking.npz").items() if key[0] == name}
 
-    def tensor(values: Array) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values, dtype=dtype))
 
-    network = _network(stored)
-    w_in = tensor(stored["W_in"][units]).requires_grad_()
-    v = tensor(stored["V"][np.ix_(units, units)]).requires_grad_()
-    u = tensor(stored["x"]) @ w_in.T
-    states = loss.trajectory(network, v, torch.zeros(2 * n, 1, dtype=u.dtype), u[:, :, None])[:, :, 0].detach().numpy()
-    logs = spectrum.logarithms(network, v, torch.zeros(2 * n, dtype=u.dtype), tensor(stored["Q0"][rows]), u, len(u))
-    sums = logs.sum(dim=0)
+def _compute(example: str) -> dict[str, Array]:
+    """The example's results in Float32 by their recorded names, and "margin" (N, 1, steps)."""
+    stored = _example(example)
+    n, network = len(stored["V"]), _network(stored)
+    w_in, v, q, x = (torch.from_numpy(np.ascontiguousarray(stored[key])) for key in ("W_in", "V", "Q0", "x"))
+    w_in.requires_grad_(), v.requires_grad_()
+    u = x @ w_in.T
+    states = loss.trajectory(network, v, torch.zeros(2 * n, 1), u[:, :, None])[:, :, 0].detach().numpy()
+    sums = spectrum.logarithms(network, v, torch.zeros(2 * n), q, u, len(u)).sum(dim=0)
     total = (sums**2).mean()
     of_w, of_v = torch.autograd.grad(total, (w_in, v))
-    back = np.argsort(units)
-    mem = states[:, :n][:, back]
-    margin = mem.T[:, None, :] - mem.dtype.type(network.threshold)
     return {
-        "mem": mem,
-        "syn": states[:, n:][:, back],
-        "margin": margin,
-        "spikes": (margin > 0).astype(np.uint8),
+        "mem": states[:, :n],
+        "syn": states[:, n:],
+        "margin": states[:, :n].T[:, None] - np.float32(network.threshold),
         "sum_log_R": sums.detach().numpy(),
         "loss": total.detach().double().numpy(),
-        "grad_W_in": of_w.numpy()[back],
-        "grad_V": of_v.numpy()[np.ix_(back, back)],
+        "grad_W_in": of_w.numpy(),
+        "grad_V": of_v.numpy(),
+    }
+
+
+def _of_copies(example: str, dtype: str) -> dict[str, Array]:
+    """The same of nudged copies by the general algorithm, (copies, ...)."""
+    stored, rng = _example(example), np.random.default_rng(0)
+    n, network = len(stored["V"]), _network(stored)
+    w_in, v, q = (torch.from_numpy(bounds.nudged(stored[key], rng).astype(dtype)) for key in ("W_in", "V", "Q0"))
+    w_in.requires_grad_(), v.requires_grad_()
+    u = torch.from_numpy(stored["x"].astype(dtype)) @ w_in.transpose(1, 2)
+    rest = torch.zeros(len(v), 2 * n, 1, dtype=u.dtype)
+    states = general.trajectory(network, v, rest, u[..., None])[..., 0].detach().numpy()
+    sums = general.logarithms(network, v, rest[..., 0], q, u).sum(dim=1)
+    totals = (sums**2).mean(dim=1)
+    of_w, of_v = torch.autograd.grad(totals.sum(), (w_in, v))
+    return {
+        "mem": states[:, :, :n],
+        "syn": states[:, :, n:],
+        "margin": states[:, :, :n].transpose(0, 2, 1)[:, :, None] - np.float32(network.threshold),
+        "sum_log_R": sums.detach().numpy(),
+        "loss": totals.detach().numpy(),
+        "grad_W_in": of_w.numpy(),
+        "grad_V": of_v.numpy(),
     }
 
 
@@ -72,18 +88,15 @@ def spiking_estimates(example: str) -> dict[str, Estimate | Raster]:
     Raises:
         SkipCheck: rounding alone decides a spike.
     """
-    ours, exact = _compute(example, "float32"), _compute(example, "float64")
-    others = [ours, *(_compute(example, "float32", order) for order in range(1, N_ORDERS + 1))]
-    if any((other["spikes"] != ours["spikes"]).any() for other in [*others, exact]):
+    ours, copies, exact = _compute(example), _of_copies(example, "float32"), _of_copies(example, "float64")
+    spikes = ours["margin"] > 0
+    if any(((of["margin"] > 0) != (exact["margin"][0] > 0)).any() for of in (copies, exact)):
         raise SkipCheck("rounding alone decides spikes: a state lies within it of the threshold")
-    limits = {
-        name: bound(values.astype(np.float32), largest_deviation(name, exact[name], [o[name] for o in others]))
+    estimates = {
+        name: bounds.estimate(
+            values, bounds.rms(bounds.deviations(copies[name], exact[name], by_step=name == "margin"))
+        )
         for name, values in ours.items()
     }
-    judged: dict[str, Estimate | Raster] = {
-        name: Estimate(values, limits[name], FLOAT32_CAUSE)
-        for name, values in ours.items()
-        if name not in ("margin", "spikes")
-    }
-    judged["spikes"] = Raster(ours["spikes"], np.abs(ours["margin"]), limits["margin"])
-    return judged
+    margin = estimates.pop("margin")
+    return estimates | {"spikes": Raster(spikes.astype(np.uint8), np.abs(margin.values), margin.bound)}

@@ -22,7 +22,7 @@ from pyflossing.model.surrogates import SURROGATE_NAMES, Surrogate
 from pyflossing.training import optimiser
 
 DTYPES = ("float32", "float64")
-_CLIP = float(np.float32(0.03))
+CLIP = float(np.float32(0.03))
 _SHARPNESSES = (0.3, 1.0, 10.0)
 _ROUNDINGS = 8
 """Admitted in a formula of a few operations; a library's tanh or exp counts as two."""
@@ -61,7 +61,7 @@ def checks(networks: Sequence[NetworkUnderTest] = NETWORKS, sizes: Sequence[Size
     yield _check(
         "step/live/clipping",
         "one clipped Adam update",
-        partial(_bounded_updates, "float32", _CLIP),
+        partial(_bounded_updates, "float32", CLIP),
         _julia_clipped_updates,
     )
     yield _check(
@@ -121,7 +121,7 @@ def _inputs(under_test: NetworkUnderTest, size: Size, dtype: str) -> tuple[Array
     of = case(under_test, size)
     x = 2 * of.parameters["x0"]
     x[0, 0] = getattr(under_test.network, "threshold", 0.0)
-    u = of.parameters["ws"] @ of.inputs[0] + of.parameters["b"][:, None]
+    u = of.parameters["ws"][:, :1] * of.inputs[0, 0] + of.parameters["b"][:, None]
     return tuple(array.astype(dtype) for array in (of.parameters["J"], x, u, of.frame))  # type: ignore[return-value]
 
 
@@ -160,19 +160,12 @@ def _julia_steps(under_test: NetworkUnderTest, sizes: Sequence[Size], julia: Jul
 
 def _jacobians(under_test: NetworkUnderTest, sizes: Sequence[Size]) -> Arrays:
     results = {}
-    for title, (j, x, u, q) in _each(under_test, sizes):
-        after = _state_after(under_test, j, x, u)
-        tensors = _tensors(x[:, 0], after, j, q)
+    for title, (j, x, _, q) in _each(under_test, sizes):
+        tensors = _tensors(x[:, 0], x[:, -1], j, q)  # any state can be the next one, if both sides take the same
         values = under_test.network.jacobian_action(*tensors).numpy()
         bound = _eps(j) * (len(j) + _ROUNDINGS) * _jacobian_magnitude(under_test.network, j, q)
         results[title] = Estimate(values, bound, "eps (N + 8) times the same sum of magnitudes, with peak 1 surrogates")
     return results
-
-
-def _state_after(under_test: NetworkUnderTest, j: Array, x: Array, u: Array) -> Array:
-    """Some state of the size of the next one; which one does not matter, as long as both sides take the same."""
-    n_states = len(x)
-    return (np.resize(j @ np.tanh(x[: len(j), 0]) + u[:, 0], n_states)).astype(j.dtype)
 
 
 def _jacobian_magnitude(network: Network, j: Array, q: Array) -> Array:
@@ -189,8 +182,8 @@ def _jacobian_magnitude(network: Network, j: Array, q: Array) -> Array:
 def _julia_jacobians(under_test: NetworkUnderTest, sizes: Sequence[Size], julia: JuliaConnection) -> Arrays:
     network = julia_network(under_test.network)
     return {
-        title: julia.call("network_jacobian", *network, j, x[:, 0], _state_after(under_test, j, x, u), q)
-        for title, (j, x, u, q) in _each(under_test, sizes)
+        title: julia.call("network_jacobian", *network, j, x[:, 0], x[:, -1], q)
+        for title, (j, x, _, q) in _each(under_test, sizes)
     }
 
 
@@ -200,10 +193,10 @@ _UPDATES = ((1, "float64"), (1, "same"), (2, "float64"), (7, "same"), (100, "flo
 
 def _update_inputs(dtype: str, t: int, kind: str) -> tuple[Array, Array, Array, Array]:
     """A parameter, a gradient of the kind given, and the two moments; some gradients tiny, so that epsilon counts."""
-    rng = np.random.default_rng(t)
-    x, m = rng.standard_normal((2, 30, 7)).astype(dtype)
-    g = rng.standard_normal((30, 7)) * 10.0 ** rng.integers(-9, 1, (30, 7))
-    v = (rng.standard_normal((30, 7)) * g).astype(dtype) ** 2
+    rng = MersenneTwister(t)
+    x, m, g, spread = (rng.randn((30, 7), np.float64) for _ in range(4))
+    x, m, g = x.astype(dtype), m.astype(dtype), np.ldexp(g, -(rng.rand((30, 7), np.uint64) % 31).astype(np.int64))
+    v = np.square((spread * g).astype(dtype))
     return x, g.astype("float64" if kind == "float64" else dtype), (m * g).astype(dtype), v
 
 
@@ -221,16 +214,17 @@ def adam(arrays: _UpdateInputs, t: int, rates: _Rates) -> dict[str, Array]:
     """Our update number ``t`` of a parameter by its gradient and moments, unclipped."""
     x, g, m, v = _tensors(*arrays)
     ours = optimiser.Rates(float(np.float32(rates[0])), rates[1], rates[2])
-    state = optimiser.AdamState.fresh(x, ours)
-    for _ in range(t - 1):  # the powers are running products
-        state = optimiser.adam_update(torch.zeros(0), torch.zeros(0), _shrunk(state), ours)[1]
-    updated, after = optimiser.adam_update(x, g, optimiser.AdamState(m, v, state.power1, state.power2), ours)
+    updated, after = optimiser.adam_update(x, g, adam_state(m, v, t, ours), ours)
     return {"x": updated.numpy(), "m": after.m.numpy(), "v": after.v.numpy()}
 
 
-def _shrunk(state: optimiser.AdamState) -> optimiser.AdamState:
-    """The state of an empty array with the same powers."""
-    return optimiser.AdamState(torch.zeros(0), torch.zeros(0), state.power1, state.power2)
+def adam_state(m: torch.Tensor, v: torch.Tensor, t: int, rates: optimiser.Rates) -> optimiser.AdamState:
+    """Our memory of an array before update number ``t`` (from 1), with the moments given."""
+    empty = torch.zeros(0)
+    state = optimiser.AdamState.fresh(empty, rates)
+    for _ in range(t - 1):  # the powers are running products
+        state = optimiser.adam_update(empty, empty, state, rates)[1]
+    return optimiser.AdamState(m, v, state.power1, state.power2)
 
 
 def _updates(dtype: str) -> Arrays:
@@ -276,7 +270,7 @@ def _bounded_updates(dtype: str, clip: float | None) -> Arrays:
 def _julia_clipped_updates(julia: JuliaConnection) -> Arrays:
     results: dict[str, Any] = {}
     for title, rates, t, (x, g, m, v) in _update_cases("float32"):
-        answer = julia.call("adam_update", x, g.astype(np.float64), m, v, t, *rates, _CLIP)
+        answer = julia.call("adam_update", x, g.astype(np.float64), m, v, t, *rates, CLIP)
         assert isinstance(answer, dict)
         results |= {f"{title}: {name}": values for name, values in answer.items()}
     return results

@@ -9,12 +9,21 @@ from typing import Any
 import numpy as np
 
 from parity.bridge.connection import JuliaConnection
-from parity.checks.cases import NETWORKS, PARAMETERS, SIZES, Case, NetworkUnderTest, Size, case, julia_network
-from parity.checks.evaluate import AUTOGRAD, estimates, threshold_distance
+from parity.checks.cases import (
+    NETWORKS,
+    PARAMETERS,
+    SIZES,
+    Case,
+    NetworkUnderTest,
+    Size,
+    case,
+    julia_network,
+    threshold_distance,
+)
+from parity.checks.evaluate import AUTOGRAD, estimates
 from parity.checks.model import Array, Arrays, Check, Level, Provenance, SkipCheck
 from parity.checks.relaxation import relaxed
 from parity.checks.step import DTYPES
-from pyflossing import WeightDistribution, initial_weights
 from pyflossing.julia_random import MersenneTwister
 
 FromJulia = Callable[[JuliaConnection, Case, str], dict[str, Any]]
@@ -37,15 +46,24 @@ def checks(
                 partial(_relaxed, under_test, sizes, dtype),
                 partial(_julia_relaxed, under_test, sizes, dtype),
             )
-            for row, (quantity, names, from_julia) in _ROWS.items():
-                if row == "raster" and under_test.network.kind == "tanh":
-                    continue
-                yield _check(
-                    f"{prefix}/{row}",
-                    f"{under_test.title}: {quantity}",
-                    partial(ours_of, cases, dtype, names),
-                    partial(theirs_of, cases, dtype, from_julia, row != "raster"),
-                )
+            yield from checks_of(prefix, under_test.title, cases, dtype)
+
+
+def checks_of(prefix: str, title: str, cases: Sequence[Case], dtype: str) -> Iterator[Check]:
+    """The rows of some cases of one network: every quantity that they have."""
+    without = {
+        "raster": cases[0].network.kind == "tanh",
+        "spectrum": not cases[0].spectra,
+        "flossing": not cases[0].flossed,
+    }
+    for row, (quantity, names, from_julia) in _ROWS.items():
+        if not without.get(row):
+            yield _check(
+                f"{prefix}/{row}",
+                f"{title}: {quantity}",
+                partial(ours_of, cases, dtype, names),
+                partial(theirs_of, cases, dtype, from_julia, row != "raster"),
+            )
 
 
 cached_case = lru_cache(maxsize=64)(case)
@@ -168,9 +186,8 @@ _ROWS: dict[str, tuple[str, Callable[[str], bool], FromJulia]] = {
 
 
 def _relaxation_inputs(under_test: NetworkUnderTest, size: Size, dtype: str) -> tuple[Array, Array]:
-    distribution = WeightDistribution(size.coupling, gain=under_test.gain, bias_spread=0.5)  # type: ignore[arg-type]
-    weights = initial_weights(size.units, size.seed, distribution)
-    return weights.J.astype(dtype), weights.b.astype(dtype)
+    parameters = cached_case(under_test, size).parameters
+    return parameters["J"].astype(dtype), parameters["b"].astype(dtype)
 
 
 def _relaxed(under_test: NetworkUnderTest, sizes: Sequence[Size], dtype: str) -> Arrays:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from parity.guard import CANNOT_START, guarded
 
 #: How long the output of a killed process group may take to arrive.
 _GRACE = 5.0
+#: How long a guard may take to kill everything.
+_GUARD_GRACE = 1.0
 _HEAD, _TAIL = 3, 5
 
 
@@ -72,12 +74,13 @@ def run(
 def run_guarded(command: Sequence[str], *, timeout: float, environment: Mapping[str, str]) -> Outcome:
     """The same under a guard: the command and its descendants also end when this process is killed."""
     theirs, ours = os.pipe()
+    life = os.fdopen(ours, "wb")
     try:
         words, inner = guarded(command, environment, theirs)
-        outcome = _run(words, timeout, inner, None, (theirs,))
+        outcome = _run(words, timeout, inner, None, (theirs,), life.close)
     finally:
         os.close(theirs)
-        os.close(ours)
+        life.close()
     if outcome.status is not None and outcome.errors.startswith(CANNOT_START):
         raise OSError(outcome.errors.strip().rpartition(": ")[2])
     return outcome
@@ -89,6 +92,7 @@ def _run(
     environment: Mapping[str, str] | None,
     folder: Path | None,
     keep_open: tuple[int, ...],
+    tell_guard: Callable[[], None] | None = None,
 ) -> Outcome:
     process = subprocess.Popen(
         command,
@@ -107,17 +111,23 @@ def _run(
         try:
             output, errors = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            _end_group(process)
+            _end_group(process, tell_guard)
             output, errors = _rest(process)
             return Outcome(None, output, errors, timeout)
         except BaseException:
             # The group does not receive the terminal's Ctrl-C: it is in a session of its own.
-            _end_group(process)
+            _end_group(process, tell_guard)
             raise
     return Outcome(process.returncode, output, errors, timeout)
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
+def _end_group(process: subprocess.Popen[str], tell_guard: Callable[[], None] | None) -> None:
+    if tell_guard is not None:
+        # It also finds those that have left the group.
+        tell_guard()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GUARD_GRACE)
+            return
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 

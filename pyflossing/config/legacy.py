@@ -83,8 +83,6 @@ def arguments_of(values: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str,
     require_choice("IC", p["IC"], tuple(_COUPLINGS))
     if p["S"] != 1:
         raise FieldError("S", p["S"], "the original's target has one channel, so it must be 1")
-    if p["task"] != 0 and p["delay"] < 1:
-        raise FieldError("delay", p["delay"], "an XOR task needs a delay of at least 1")
     return {
         "n_units": p["N"],
         "weights": WeightDistribution(

@@ -50,7 +50,7 @@ class Episodes:
 
 @dataclass(frozen=True)
 class FlossingSchedule:
-    """The original's schedule (SPEC section 7); the defaults are the README's.
+    """The original's schedule, specification (10.1); the defaults are the README's.
 
     Args:
         before: Ep, flossing epochs before training.
@@ -114,11 +114,13 @@ class FlossingSchedule:
 class AdaptiveSchedule:
     """Flossing when gradients vanish or explode. The rule is ours: "adaptive flossing" is not described in print.
 
+    Specification (10.3).
+
     An episode comes before epoch e > 1 when the Euclidean norm of the loss gradient of the initial state was below
     ``threshold``, or above ``ceiling``, in epoch e - 1.
 
     Args:
-        threshold: > 0.
+        threshold: a number > 0.
         episode: flossing epochs of each episode.
         n_episodes: how many at most, ``before`` not counted.
         before: flossing epochs before training.

@@ -93,6 +93,8 @@ class SpectrumPass:
     are orthonormal where the sum begins and ends: what one block has too much the next has too little. In between R is
     Cholesky's of the Gram matrix, at half the cost of a QR decomposition.
 
+    Specification (8.2) to (8.11).
+
     Args:
         network: one of the three built-in ones.
         J: (N, N).

@@ -1,7 +1,7 @@
 """A frame pushed through the Jacobians of the built-in networks, step by step, and the way back.
 
 Frames are kept transposed, (k, n), which is LAPACK's own order; a Jacobian is applied as a product with J and never
-formed.
+formed. Source: specification (8.4) to (8.7), and (8.11) for networks without memory.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from torch import Tensor
 def qr_adjoint(Q_bar: Tensor, Q: Tensor, R: Tensor, weights: Tensor, out: Tensor) -> None:
     """Put into ``out`` dL/dA of A = Q R, where R enters the loss through log |R_ii| only, with derivatives ``weights``.
 
+    Specification (8.3).
+
     In general dL/dA = (Q_bar + Q S) R^-T, S the symmetric matrix that has the lower triangle of R R_bar' - Q_bar' Q
     (Walter & Lehmann 2010; Liao et al. 2019). Here that triangle of R R_bar' is the diagonal ``weights``, and the
     strict lower triangle L of Q_bar' Q is rounding alone, because later logarithms do not change when a column of Q is

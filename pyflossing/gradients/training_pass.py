@@ -1,4 +1,4 @@
-"""Loss of a batch and its gradients by a reverse pass written out.
+"""Loss of a batch and its gradients by a reverse pass written out: specification, section 6.
 
 The states are kept once; the weights' gradients are one large product at the end, and loss and accuracy share one
 readout. Agrees with :mod:`pyflossing.gradients.by_autograd` (a test shows it).

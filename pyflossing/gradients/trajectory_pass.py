@@ -163,7 +163,7 @@ class TrajectoryPass:
     def adjoint(
         self, bars: Tensor, part: slice | None = None, after: Tensor | None = None, *, consume: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """The reverse pass through the steps of one part, by default through all.
+        """The reverse pass through the steps of one part, by default through all: specification (6.2) to (6.4).
 
         Args:
             bars: dL/dx_n of the states after each of these steps as far as L depends on them directly, (..., steps, B,

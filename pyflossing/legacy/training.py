@@ -57,7 +57,7 @@ def trainSRNNflossing(  # the original's name
     """Train a spiking network with surrogate gradient flossing: the original's 33 positional parameters.
 
     The authors' function of this name was never published; this is their published algorithm with their published
-    spiking network in the place of the tanh network (SPEC sections 3 and 8, and the README's table).
+    spiking network in the place of the tanh network (specification, section 13, and docs/differences.md).
 
     Args:
         N: to Lwnt, see docs/parameters.md; :meth:`TrainingConfig.from_legacy` maps them.

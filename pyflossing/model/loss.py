@@ -1,6 +1,6 @@
 """States over a batch of trials, readout, training loss and accuracy; differentiable.
 
-Source: SPEC of the port, sections 3 and 5. Time is the first dimension: inputs and targets are (T, channels, B) as
+Source: specification, sections 3 to 5. Time is the first dimension: inputs and targets are (T, channels, B) as
 in Julia, states (T, n_states, B).
 """
 
@@ -73,7 +73,7 @@ def readout(network: Network, wr: Tensor, offset: Tensor, states: Tensor) -> Ten
 def loss_and_accuracy(
     network: Network, parameters: Parameters, inputs: Tensor, targets: Tensor, first_scored_step: int
 ) -> tuple[Tensor, Tensor]:
-    """Mean logit binary cross entropy, and the share of right answers.
+    """Mean logit binary cross entropy, and the share of right answers: specification (5.1), (5.2).
 
     Args:
         network: the network.

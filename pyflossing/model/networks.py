@@ -2,7 +2,7 @@
 
 States are columns: a batch is (..., n_states, B), one trial's state (..., n_states), recurrent weights (..., N, N),
 where the dots are any leading dimensions that broadcast. All functions run in the tensors' own type, on their device,
-and are differentiable by autograd. Source: SPEC of the port, section 3; where a network is published stands with it.
+and are differentiable by autograd. Source: specification, section 3; each network names its publication.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class TanhNetwork:
-    """x' = J tanh(x) + u; D = diag(1 - tanh(x')^2) J, at the new state. Source: the published Julia code."""
+    """x' = J tanh(x) + u; D = diag(1 - tanh(x')^2) J, at the new state: specification (3.3), (3.4).
+
+    Source: the published Julia code.
+    """
 
     kind: ClassVar[str] = "tanh"
 
@@ -71,6 +74,8 @@ class TanhNetwork:
 @dataclass(frozen=True)
 class BinaryNetwork:
     """x' = J sign(x) + u with sign(0) = -1; D = diag(s(x')) J, at the new state, with s the surrogate derivative.
+
+    Specification (3.5), (3.6).
 
     Source: identified from the published figures, where the surrogate is sech^2(gamma x) (gamma 0.5 and 1).
 
@@ -125,6 +130,8 @@ class SpikingNetwork:
     o = [mem > threshold]; syn' = alpha syn + u + J o; mem' = (beta mem + c syn')(1 - o), the reset factor detached.
     Jacobian at the old state, reset ignored, with d the surrogate derivative at mem - threshold:
     [[beta I + c J diag(d), c alpha I], [J diag(d), alpha I]]. The readout sees mem.
+
+    Specification (3.7) to (3.9).
 
     Source: the published Python example; see ``published`` and ``per_step`` for the two sets of constants.
 

@@ -1,6 +1,6 @@
 """Finite-time Lyapunov spectra of the built-in networks, and the loss of flossing; differentiable.
 
-Source: SPEC of the port, section 6, after Engelken, "Gradient flossing", NeurIPS 2023 (arXiv 2312.17306): the
+Source: specification, sections 7 and 8, after Engelken, "Gradient flossing", NeurIPS 2023 (arXiv 2312.17306): the
 orthonormal frame is pushed by the (surrogate) Jacobian and reorthonormalised by a QR decomposition in every step.
 """
 
@@ -31,7 +31,7 @@ class HasExponents(Protocol):
 
 
 def transient_steps(n_steps: int) -> int:
-    """Steps of the frame that do not count: 10 + ceil(n_steps / 10), as in the original."""
+    """Steps of the frame that do not count: 10 + ceil(n_steps / 10), as in the original; specification (7.2)."""
     return 10 - (-n_steps // 10)
 
 
@@ -70,7 +70,7 @@ def initial_frame(n_states: int, n_exponents: int, seed: int, like: Tensor | Non
 
 
 def logarithms(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor, n_steps: int) -> Tensor:
-    """log |R_ii| of every step, shape (n_steps, k), along one trial.
+    """log |R_ii| of every step, shape (n_steps, k), along one trial: specification (7.1).
 
     Args:
         network: the network.
@@ -96,7 +96,7 @@ def logarithms(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor,
 def spectrum(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor, n_steps: int) -> Tensor:
     """The first k Lyapunov exponents (1/step) along one trial, in the order of the frame's columns, not sorted.
 
-    Arguments as in :func:`logarithms`.
+    Specification (7.3). Arguments as in :func:`logarithms`.
 
     Raises:
         ValueError: no step counts (n_steps <= 10 + ceil(n_steps / 10)).
@@ -106,7 +106,7 @@ def spectrum(network: Network, J: Tensor, x: Tensor, Q: Tensor, drive: Tensor, n
 
 
 def flossing_loss(exponents: Tensor | HasExponents, target: float | Tensor = 0.0, side: Side = "both") -> Tensor:
-    """Mean squared distance of the exponents (1/step) from ``target``, in 1/step^2.
+    """Mean squared distance of the exponents (1/step) from ``target``, in 1/step^2: specification (8.1).
 
     Args:
         exponents: any shape, such as (k,) or (B, k); or a spectrum, whose exponents are taken.

@@ -1,6 +1,6 @@
 """The tasks: streams of random bits and what the network should say about them later.
 
-Source: SPEC of the port, section 2, after the authors' published generator (Engelken, "Gradient flossing",
+Source: specification, section 2, after the authors' published generator (Engelken, "Gradient flossing",
 NeurIPS 2023, arXiv 2312.17306). Arrays are Float32 in Julia's shape (time, channel, trial).
 """
 
@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pyflossing._support.arguments import require_choice, require_float32, require_integer
+from pyflossing._support.arguments import FieldError, require_choice, require_float32, require_integer
 from pyflossing._support.memory import require_memory
 from pyflossing.julia_random import Xoroshiro128Star
 
@@ -40,7 +40,7 @@ class Task(Protocol):
 
     @property
     def first_scored_step(self) -> int:
-        """First step (from 1) that counts in loss and accuracy; see SPEC section 2 for the original's choice."""
+        """First step (from 1) that counts in loss and accuracy: specification (2.4)."""
 
     def generate(
         self, batch_size: int, n_steps: int, seed: int, *, n_channels: int = 1, amplitude: float = 1.0
@@ -131,6 +131,8 @@ def task_from_number(task: int, delay: int) -> DelayedXOR | DelayedCopy:
     number = require_integer("task", task, -_MAX_LEVELS, _MAX_LEVELS)
     if number == 0:
         return DelayedCopy(delay)
+    if require_integer("delay", delay) < 1:
+        raise FieldError("delay", delay, "an XOR task needs a delay of at least 1")
     return DelayedXOR(delay, levels=abs(number), scoring="early" if number > 0 else "full")
 
 

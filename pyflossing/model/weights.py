@@ -1,7 +1,7 @@
 """Initial parameters, drawn in the original's order and rounded as the original rounds them.
 
-Source: SPEC of the port, section 4. Every Float32 operation is rounded on its own, so that ws, wr, b and the
-Gaussian J agree with Julia bit for bit.
+Source: specification, section 4, after the published Julia code. Every Float32 operation is rounded on its own, so that
+ws, wr, b and the Gaussian J agree with Julia bit for bit.
 """
 
 from __future__ import annotations

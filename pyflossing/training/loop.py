@@ -1,4 +1,4 @@
-"""Training with flossing: the schedule of SPEC section 7, one event after the other.
+"""Training with flossing: the schedule of the specification, section 10, one event after the other.
 
 ``train`` runs a configuration to its end. ``run`` is the loop itself, a generator of records, for callers that want to
 look at, or compare, every update.

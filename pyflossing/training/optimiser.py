@@ -1,7 +1,7 @@
 """Clipping and Adam with the meaning, and the rounding, that they have in Flux 0.11.3.
 
 Every array is clipped on its own. Julia's broadcasting computes each element of an update in Float64, since the rates
-are Float64, and stores it in the array's type. Source: SPEC of the port, section 5; from recorded gradients this gives
+are Float64, and stores it in the array's type. Source: specification, section 9; from recorded gradients this gives
 the authors' first update bit for bit (a test shows it).
 """
 

@@ -47,7 +47,7 @@ class TrainingState:
 
 
 def initial_parameters(config: TrainingConfig) -> Parameters:
-    """Weights and relaxed initial state of a configuration, in its type (SPEC section 4).
+    """Weights and relaxed initial state of a configuration, in its type: specification, section 4.
 
     Shapes: ws (N, 1), J (N, N), wr (1, N), b (N,), offset (1,), x0 (n_states, B).
 

@@ -1,5 +1,5 @@
 # Flossing: the mean squared distance of the exponents from a target, and its gradient through the QR decompositions
-# and through the trajectory, by a reverse pass written out by hand.
+# and through the trajectory, by a reverse pass written out by hand. Specification, section 8.
 
 "Room for the forward and reverse pass along one trial, to be used again in every flossing epoch."
 struct FrameTape{T}

@@ -1,11 +1,10 @@
-# The original's names and 33 positional parameters.
+# The original's names and 33 positional parameters. Specification, section 13.
 
 "A function that prints about twenty lines in a run of E epochs."
 function progress_lines(E)
-    every = max(1, E ÷ 20)
     rounded(x, digits) = round(x; digits = digits)
     return function (epoch, loss, accuracy, exponents)
-        epoch == 1 || epoch % every == 0 || epoch == E || return
+        epoch == 1 || epoch % max(1, E ÷ 20) == 0 || epoch == E || return
         flossed = exponents === nothing ? "" : "  first exponent $(rounded(exponents[1], 4))"
         println("epoch $epoch/$E  loss $(rounded(loss, 4))  accuracy $(rounded(accuracy, 3))", flossed)
         flush(stdout)

@@ -31,7 +31,7 @@ Leaky integrate-and-fire units with synaptic currents; rows 1..N of the state ar
 
 o = [mem > threshold]; syn' = alpha syn + u + J o; mem' = (beta mem + membrane_gain syn')(1 - o), where the factor
 1 - o counts as a constant in the backward pass. The Jacobian is taken at the old state and ignores the reset.
-Source: the published Python example.
+Source: the published Python example; specification, section 3.
 """
 struct SpikingNetwork{T} <: Network
     alpha::T

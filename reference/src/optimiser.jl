@@ -1,5 +1,6 @@
 # Clipping and Adam as Flux 0.11.3 does them, array by array. The rates are Float64, so every element of an update is
 # computed in Float64 and stored in its array's type: m, v and x in the parameters' type, the step in the gradient's.
+# Specification, section 9.
 
 const EPSILON = 1e-8
 """

@@ -27,7 +27,8 @@ function checked_parameters(values, net)
     end
     for name in REAL_NUMBERS
         value = given[name]
-        value isa Real && isfinite(value) && isfinite(Float32(value)) || refuse(name, value, "a finite real number")
+        value isa Real && !(value isa Bool) && isfinite(value) && isfinite(Float32(value)) ||
+            refuse(name, value, "a finite real number")
         given[name] = Float64(value)
     end
     given[:intype] = 0 # unused, so anything is allowed

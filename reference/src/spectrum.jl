@@ -1,5 +1,5 @@
 # Finite-time Lyapunov spectra, in units of 1/step: the frame is pushed by the Jacobian and reorthonormalised by a
-# Householder QR in every step. Source: the published Julia code.
+# Householder QR in every step. Source: the published Julia code. Specification, section 7.
 
 "Steps of the frame that do not count."
 transient_steps(Tp) = 10 + cld(Tp, 10)

@@ -1,5 +1,5 @@
 # Surrogate derivatives of the step function, all with peak 1, as functions of z = sharpness * v where v is the
-# distance from the threshold.
+# distance from the threshold. Specification, section 3.
 
 const SURROGATE_NAMES = ("fast_sigmoid", "sech2", "gaussian", "triangular", "sigmoid", "arctan")
 

@@ -1,4 +1,4 @@
-# The delayed copy and XOR tasks, after the authors' published generator.
+# The delayed copy and XOR tasks, after the authors' published generator. Specification, section 2.
 
 """
     s, target = generateInputOutput(B, T, seedInput, S, sigma, delay, task)

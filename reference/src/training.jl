@@ -1,4 +1,4 @@
-# A whole run: initialisation, the schedule of flossing and training, and the record of both.
+# A whole run: initialisation, the schedule of flossing and training, and the record of both. Specification, section 10.
 
 const ALL_NAMES = (:ws, :J, :wr, :b, :offset, :x0)
 const FLOSSED_NAMES = (:ws, :J, :b)

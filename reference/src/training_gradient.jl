@@ -1,4 +1,4 @@
-# Loss of a batch and its gradient, by a reverse pass written out by hand.
+# Loss of a batch and its gradient, by a reverse pass written out by hand. Specification, section 6.
 
 "Room for one batch's forward and reverse pass, to be used again in every epoch."
 struct BatchTape{T}

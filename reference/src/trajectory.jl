@@ -1,4 +1,4 @@
-# States over a batch of trials, the initial state, readout, loss and accuracy.
+# States over a batch of trials, the initial state, readout, loss and accuracy. Specification, sections 3 to 5.
 
 "Steps without input by which the initial state is prepared."
 const RELAXATION_STEPS = 100

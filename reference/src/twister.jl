@@ -1,7 +1,7 @@
 # The global generator of Julia 1.5 as an object of our own: old seeding, old caches, on every Julia.
 #
 # Only the raw dSFMT stream comes from the standard library (Random.DSFMT). Seeding changed in Julia 1.11,
-# the integer cache in 1.6 and `shuffle!` later still, so all of that is written out here.
+# the integer cache in 1.6 and `shuffle!` later still, so all of that is written out here. Specification, section 1.
 
 import Random
 

@@ -1,4 +1,5 @@
 # Initial parameters in the original's order of draws; each Float32 operation is rounded on its own.
+# Specification, section 4.
 
 """
     initial_weights(N, S, sNet, IC, g, gbar, wsS, wsM, wrS, wrM, bS, bM)

@@ -1,4 +1,5 @@
 # Xoroshiro128Star as in RandomNumbers.jl 1.5.3: the seed is the 128-bit state, two steps are dropped.
+# Specification, section 1.
 
 mutable struct Xoroshiro
     x::UInt64

@@ -112,12 +112,14 @@ end
         (T = 0,), (Tp = 12,), (Ti = 19,), (sIC = -1,), (sIn = 0,), (sNet = -1,), (sONS = -1,), (lr = NaN,), (b1 = 1.0,),
         (b2 = -0.1,), (IC = 2,), (g = Inf,), (gbar = NaN,), (I1 = 1e39,), (delay = 0,), (delay = -1,), (wsS = NaN,),
         (wsM = Inf,), (wrS = NaN,), (wrM = NaN,), (bS = NaN,), (bM = NaN,), (nLE = 13,), (nLE = -1,), (task = 63,),
-        (Lwnt = NaN,), (N = 12.5,), (B = true,), (sIn = -1,), (sIn = typemax(Int64),),
+        (Lwnt = NaN,), (N = 12.5,), (B = true,), (lr = true,), (sIn = -1,), (sIn = typemax(Int64),),
     )
     for change in bad
         name, value = first(pairs(change))
         @test startswith(refusal(; change...), "$name = $value is not allowed: it must be")
     end
+    # with lines of progress, whose number depends on E
+    @test_throws ArgumentError trainSRNNflossing(12, "6", values(SMALL)[3:end]...)
     # The seed of a flossing epoch alone is zero: 6 sIn + e + i = 0 with e = 4, i = 2 or 3.
     @test startswith(refusal(sIn = -1, Ei = 3, E = 6), "sIn = -1 is not allowed")
     @test startswith(refusal(nLE = 13, network = "spiking"), "nLE = 13 is not allowed") # no synaptic decay

@@ -43,7 +43,6 @@ def test_report_from_any_folder_against_live_julia(tmp_path, julia_installation)
 
 
 def test_recorded_transcripts_stand_in_and_nobody_can_miss_it(tmp_path):
-    # exact levels only: what depends on this machine's BLAS may ask for what nobody recorded, and is skipped then
     result = parity("--julia", "recorded", "--only", "streams", "--only", "task", "--only", "weights", cwd=tmp_path)
     assert result.returncode == 0, result.stderr + result.stdout
     assert result.stdout.count("NO LIVE JULIA") == 2  # above the table and below it

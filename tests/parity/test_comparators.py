@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from parity.checks.comparators import Estimate, Raster, identical, within
-from parity.checks.free_running import Series, row_limits
+from parity.checks.free_running import Series, until_horizon
 
 
 @given(arrays(np.float32, st.tuples(st.integers(0, 4), st.integers(0, 4))))
@@ -88,8 +88,20 @@ def test_a_series_is_compared_up_to_its_horizon_and_says_so():
 def test_the_bound_of_a_series_never_shrinks_and_ends_where_it_exceeds_a_thousandth(rows, seed):
     rng = np.random.default_rng(seed)
     values = rng.uniform(1, 2, rows)
-    growing = values + 10.0 ** np.linspace(-8, -2, rows) * rng.choice([-1, 1], rows)
-    limit, horizon = row_limits(values, [growing], 1e-16, 1)
-    assert (limit[:horizon] <= 1e-3 * values[:horizon]).all()
-    assert horizon == rows or limit[horizon] > 1e-3 * values[horizon]
-    assert (limit >= 10 * np.abs(growing - values)).all()
+    runs = values + 10.0 ** np.linspace(-8, -2, rows) * rng.standard_normal((16, rows))
+    limited = until_horizon(values, runs, runs, 1e-16)
+    so_far = np.maximum.accumulate(np.abs(runs - runs.mean(axis=0)), axis=1)
+    bound = 10 * np.sqrt(2 * 16 / 15 * (so_far**2).mean(axis=0)) + 8e-16 * values
+    horizon = np.flatnonzero(np.append(bound > 1e-3 * values, True))[0]
+    assert len(limited.values) == horizon
+    np.testing.assert_allclose(limited.bound, bound[:horizon])
+
+
+def test_imprecise_runs_of_ours_do_not_make_their_own_horizon():
+    rng = np.random.default_rng(1)
+    values = np.ones(8)
+    theirs, ours = (values + scale * rng.standard_normal((16, 8)) for scale in (1e-7, 1e-2))
+    limited = until_horizon(values, ours, theirs, 1e-7)
+    assert len(limited.values) == 8
+    assert "ours is imprecise" in limited.flaw
+    assert not limited.judge(values).passed

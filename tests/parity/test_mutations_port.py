@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
+from mutation import SMALL, RememberingJulia, forget_results
 from port_mutations import MUTATIONS
 
-from parity.bridge.transcript import digest_of
-from parity.checks import cases, golden, golden_network, golden_training, step, training, trajectory
+from parity.checks import cases, golden, golden_network, golden_training, step, training, trajectory, yardstick
 from parity.checks.model import Check
 from parity.report import Report
 from parity.runner import run_checks, select
@@ -17,47 +15,37 @@ from pyflossing.model import loss
 pytestmark = pytest.mark.julia
 
 
-class RememberingJulia:
-    """Passes each call on once: Julia's answers do not depend on what is wrong in Python."""
-
-    def __init__(self, julia):
-        self._julia, self._answers = julia, {}
-
-    def call(self, name, *args, timeout=None):
-        key = digest_of(name, args)
-        if key not in self._answers:
-            self._answers[key] = self._julia.call(name, *args, timeout=timeout)
-        return self._answers[key]
-
-
 @pytest.fixture(scope="module")
 def remembering(julia):
     return RememberingJulia(julia)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def true_cases():
+    """What is computed with is made before anything is wrong, and kept."""
+    for run in golden_network.runs():
+        for case in (golden_network.training_case(run), golden_network.flossing_case(run)):
+            yardstick.yardstick(case)
+    for under_test in cases.NETWORKS:
+        trajectory.cached_case(under_test, SMALL)
+
+
 @pytest.fixture(autouse=True)
-def forget():
+def forget(true_cases):
     """What the checks have computed with a mutation must not outlive it, nor what they computed without it."""
-
-    def clear():
-        for module in [module for name, module in sys.modules.items() if name.startswith("parity.checks")]:
-            for value in list(vars(module).values()):
-                getattr(value, "cache_clear", lambda: None)()
-
-    clear()
+    forget_results()
     yield
-    clear()
+    forget_results()
 
 
 def small_checks() -> list[Check]:
     """The report's checks, of which those of networks have their smallest size, in Float64."""
-    few = [size for size in cases.SIZES if size.units < 10]
     return [
         *golden.checks(),
         *golden_network.checks(),
         *golden_training.checks(),
-        *step.checks(sizes=few),
-        *trajectory.checks(sizes=few, dtypes=("float64",)),
+        *step.checks(sizes=[SMALL]),
+        *trajectory.checks(sizes=[SMALL], dtypes=("float64",)),
         *training.checks(settings={"float64": (training.GAUSSIAN,)}),
     ]
 

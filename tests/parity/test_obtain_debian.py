@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from parity.obtain.apt_sources import read_sources
 from parity.obtain.debian import obtain
+from parity.obtain.debian_mirror import release_stanzas
 from parity.obtain.folders import (
     FolderError,
     fallback_folder,
@@ -186,6 +188,29 @@ def test_fetched_julia_that_broke_is_fetched_again(cache: Path, tmp_path: Path) 
     assert fetch(apt_folder, said).found is not None
     assert "cannot be used and is fetched again" in said[0]
     assert left_in(cache) == [NAME, f"{NAME}.lock"]
+
+
+def test_a_julia_that_broke_stays_until_another_one_works(cache: Path, tmp_path: Path) -> None:
+    apt_folder = make_archive(tmp_path)
+    fetch(apt_folder)
+    (cache / NAME / "root" / "usr" / "bin" / "julia").write_text("#!/bin/sh\nexit 3\n")
+    shutil.rmtree(tmp_path / "mirror")
+    attempt = fetch(apt_folder)
+    assert attempt.found is None and "apt-get update" in attempt.detail
+    assert left_in(cache) == [NAME, f"{NAME}.lock"]
+    assert (cache / NAME / "root" / "usr" / "bin" / "julia").read_text() == "#!/bin/sh\nexit 3\n"
+
+
+def test_a_julia_that_works_is_not_fetched_again_because_of_settings_of_another(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apt_folder = make_archive(tmp_path, julia=f'[ -z "$JULIA_BINDIR$JULIA_LOAD_PATH" ] && {GOOD}')
+    monkeypatch.setenv("JULIA_BINDIR", "/usr/bin")
+    monkeypatch.setenv("JULIA_LOAD_PATH", "/no/such")
+    assert fetch(apt_folder).found is not None
+    said: list[str] = []
+    assert fetch(apt_folder, said).found is not None
+    assert said == []
 
 
 def test_julia_that_fails_the_probe_is_not_kept(cache: Path, tmp_path: Path) -> None:
@@ -376,8 +401,12 @@ def test_user_without_rights_or_home_can_fetch(open_folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def real_fetches(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, str, str]]]:
+def real_fetches(
+    tmp_path_factory: pytest.TempPathFactory, skip_or_fail: Callable[[str], None]
+) -> tuple[Path, list[tuple[str, str, str]]]:
     """Kill a fetch of the real archive halfway, then run two at once; return the cache and the answers."""
+    if not release_stanzas(read_sources(Path("/etc/apt"))):
+        skip_or_fail("the sources in /etc/apt name no mirror of Debian")
     cache = tmp_path_factory.mktemp("real") / "cache"
     own = {"PYFLOSSING_CACHE": str(cache)}
     killed = start(Path("/etc/apt"), **own)
@@ -386,7 +415,10 @@ def real_fetches(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[t
     killed.kill()
     killed.communicate(timeout=10)
     assert not (cache / NAME).exists()
-    return cache, [answer(process) for process in [start(Path("/etc/apt"), **own) for _ in range(2)]]
+    answers = [answer(process) for process in [start(Path("/etc/apt"), **own) for _ in range(2)]]
+    if all("apt-get update" in detail for _, detail, _ in answers):
+        skip_or_fail(f"Debian's archive cannot be reached: {answers[0][1]}")
+    return cache, answers
 
 
 @pytest.mark.network

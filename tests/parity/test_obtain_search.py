@@ -218,6 +218,13 @@ def test_hanging_juliapkg_is_stopped_with_its_children(tmp_path: Path, pythoncal
     wait_until_gone(int(wait_for(child)))
 
 
+def test_a_julia_that_hangs_when_asked_is_stopped_with_what_it_started_in_a_session_of_its_own(tmp_path: Path) -> None:
+    julia = script(tmp_path / "julia", f"setsid sh -c 'echo $$ > {tmp_path}/child; sleep 60' & sleep 60")
+    attempt = only(search(julia, probe_timeout=1.0))
+    assert "gave no answer within 1 s" in attempt.detail
+    wait_until_gone(int(wait_for(tmp_path / "child")))
+
+
 def test_failing_juliapkg_gives_its_last_words(pythoncall: Path) -> None:
     pythoncall.write_text("raise RuntimeError('no network')\n")
     assert "RuntimeError: no network" in only(search(want="juliacall")).detail

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from parity.checks import all_checks
+from parity.checks.comparators import Estimate
 from parity.checks.model import Check, Level, Provenance, SkipCheck
 from parity.report import Report, as_json, as_markdown, as_text, write
 from parity.runner import run_checks, select
@@ -76,6 +77,41 @@ def test_written_report_can_be_read_by_programs_and_is_replaced_whole(tmp_path):
     assert document == json.loads(as_json(report_of("good"))) | {"checks": document["checks"]}
     assert (folder / "report.md").read_text() == as_markdown(report_of("good"))
     assert sorted(path.name for path in folder.iterdir()) == ["report.json", "report.md"]
+
+
+def measured(difference, flaw=""):
+    ours = Estimate(np.zeros(3), np.asarray(2.0), "a cause", np.asarray(0.1), np.asarray(0.17), flaw)
+    return check("measured", lambda: {"a": ours}, lambda _: {"a": np.array([0.0, difference, 0.5])})
+
+
+def test_every_comparison_that_is_not_exact_has_its_bound_ratio_and_rms_in_the_json():
+    document = json.loads(as_json(Report(run_checks([measured(1.0), *CHECKS[:1]], None), {})))
+    found, exact = (one["comparisons"][0] for one in document["checks"])
+    assert (found["difference"], found["bound"], found["ratio"]) == (1.0, 2.0, 0.5)
+    assert (found["rms_ours"], found["rms_theirs"]) == (0.1, 0.17)
+    assert "ratio" not in exact
+    assert document["measured_bounds"]["number"] == 1
+    assert document["measured_bounds"]["nearest"] == {"comparison": "measured, a", "ratio": 0.5}
+
+
+def test_the_summary_states_the_rule_the_chance_of_a_false_alarm_and_the_worst_ratio():
+    said = Report(run_checks([measured(1.0)], None), {}).summary()
+    assert "1 of the bounds are measured: 10 x the RMS, over 16 nudged copies" in said
+    assert "the chance of a false alarm in this report is 3e-08" in said
+    assert "nearest to its bound: 0.50 of it (measured, a)" in said
+    assert "bound" not in Report(run_checks(CHECKS[:1], None), {}).summary()
+
+
+@pytest.mark.parametrize(("difference", "ratio"), [(3.0, 1.5), (np.nan, None), (np.inf, None)])
+def test_a_difference_beyond_its_bound_is_the_worst_and_fails(difference, ratio):
+    report = Report(run_checks([measured(difference)], None), {})
+    assert report.exit_code == 1
+    assert json.loads(as_json(report))["checks"][0]["comparisons"][0]["ratio"] == ratio
+
+
+def test_a_flaw_of_ours_fails_whatever_theirs_is():
+    (outcome,) = run_checks([measured(0.0, "ours is imprecise")], None)
+    assert "ours is imprecise; largest difference" in outcome.failures["a"].detail
 
 
 def test_check_names_are_unique_and_patterns_select():
