@@ -6,7 +6,9 @@ import functools
 import time
 from pathlib import Path
 
+import joblib
 import psutil
+import pytest
 
 from pyflossing import (
     DelayedXOR,
@@ -21,6 +23,7 @@ from pyflossing import (
 from pyflossing.runs.folder import CHECKPOINT, LOG, RESULT
 from pyflossing.sweeps import Axis, Condition, Sweep, SweepResults
 
+needs_processes = pytest.mark.skipif(joblib.effective_n_jobs(2) < 2, reason="joblib has no shared memory here")
 SEEDS = ("seeds.initial_state", "seeds.network", "seeds.frame")
 
 

@@ -115,7 +115,7 @@ def test_another_number_under_the_old_checksum_is_refused(tmp_path):
         arrays = dict(file)
     arrays["parameters/J"][0, 0] += 1
     np.savez(path, **arrays)
-    with pytest.raises(ValueError, match="does not fit its checksum"):
+    with pytest.raises(ValueError, match="does not match its checksum"):
         Checkpoint.load(path)
 
 

@@ -78,10 +78,10 @@ CHECKPOINT_HEADERS = {
 
 @contextmanager
 def soon_and_small():
-    """Within 2 s and 500 MB."""
-    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Within 2 s of computing and 500 MB; what waits is ended by the time-out that each test has."""
+    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
-    assert time.monotonic() - began < 2 * float(os.environ.get("PYFLOSSING_PATIENCE", "1"))
+    assert time.process_time() - began < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
 
 
@@ -239,13 +239,13 @@ def test_a_bad_summary_of_a_sweep_is_refused(tmp_path, text):
     good = (tmp_path / "sweep.json").read_text()
     (tmp_path / "sweep.json").write_text(text)
     with pytest.raises(
-        ValueError, match=r"sweep\.json is damaged .*it only repeats what the runs say, and can be deleted"
+        ValueError, match=r"sweep\.json is damaged .*it only repeats what the runs say, so it can be deleted"
     ):
         SweepResults.load(tmp_path)
     (tmp_path / "sweep.json").unlink()
     assert all(report.state == "done" for report in SweepResults.load(tmp_path).reports.values())
     (tmp_path / "sweep.json").write_text(good.replace('"seconds": ', '"seconds": -'))
-    with pytest.raises(ValueError, match=r"sweep\.json is damaged \(it\.jobs\[0\]\.seconds = -"):
+    with pytest.raises(ValueError, match=r"sweep\.json is damaged \(jobs\[0\]\.seconds = -"):
         SweepResults.load(tmp_path)
 
 

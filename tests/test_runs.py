@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from pyflossing import DelayedXOR, Flossing, FlossingSchedule, Seeds, TanhNetwork, TrainingConfig, TrainingResult, train
 from pyflossing import Trials as Batch
-from pyflossing.runs import FolderInUse, Stopped, resume, train_in, train_or_resume
+from pyflossing.runs import FolderInUse, Stopped, keep, resume, train_in, train_or_resume
 
 CONFIG = TrainingConfig(
     network=TanhNetwork(),
@@ -132,3 +133,48 @@ def test_a_disk_without_room_ends_the_run_with_a_name_and_leaves_it_resumable(tm
     assert str(tmp_path) in said.stdout
     assert (tmp_path / "checkpoint.npz").read_bytes() == before
     assert resume(tmp_path).same_numbers(whole)
+
+
+@pytest.mark.parametrize("name", ["result.npz", "log.jsonl", "notes.txt", ".config.toml.swp", "a folder"])
+def test_a_folder_with_other_files_and_no_run_is_refused_and_left_alone(tmp_path, name, whole):
+    if name == "a folder":
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    for call in (train_in, train_or_resume):
+        with pytest.raises(
+            FileExistsError, match=re.escape(f"{tmp_path} holds files that are not a run's ({name}): choose")
+        ):
+            call(tmp_path, CONFIG)
+    with pytest.raises(FileExistsError, match="that are not a run's"):
+        keep(tmp_path, whole)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert name == "a folder" or (tmp_path / name).read_text() == "mine"
+
+
+def test_what_a_killed_start_left_is_no_other_file_and_only_ours_is_cleared(tmp_path, whole):
+    ours = [tmp_path / name for name in (".config.toml.x1y2z3.pyflossing", ".lock")]
+    for path in ours:
+        path.touch()
+    assert train_in(tmp_path, CONFIG, stop=lambda: False).same_numbers(whole)
+    assert names(tmp_path) == [".lock", "config.toml", "log.jsonl", "result.npz"]
+    foreign = [tmp_path / name for name in (".config.toml.swp", ".result.npz.swp", ".result.npz.x1y2z3", "notes.txt")]
+    for path in foreign:
+        path.write_text("mine")
+    resume(tmp_path)
+    assert all(path.read_text() == "mine" for path in foreign)
+
+
+@pytest.mark.parametrize("folder", ["", "a\0b", None, 3, b"x", True])
+def test_what_is_no_path_is_refused_by_name(tmp_path, monkeypatch, folder, whole):
+    monkeypatch.chdir(tmp_path)
+    for call in (
+        lambda: train_in(folder, CONFIG),
+        lambda: train_or_resume(folder, CONFIG),
+        lambda: resume(folder),
+        lambda: keep(folder, whole),
+    ):
+        with pytest.raises(ValueError, match=r"^folder = .* is not allowed: it must be the path of a file or folder"):
+            call()
+    assert not list(tmp_path.iterdir())

@@ -145,11 +145,17 @@ def require_instance(name: str, value: Any, kinds: tuple[type, ...]) -> Any:
     return value
 
 
+def require_callable(name: str, value: Any) -> None:
+    """Refuse what cannot be called."""
+    if not callable(value):
+        raise FieldError(name, value, "it must be a function")
+
+
 def require_callables(name: str, value: Iterable[_Call]) -> tuple[_Call, ...]:
     """Functions."""
     found = tuple(value) if isinstance(value, Iterable) else None
     if found is None or not all(map(callable, found)):
-        raise FieldError(name, value, "it must be functions in a list")
+        raise FieldError(name, value, "it must be a list of functions")
     return found
 
 

@@ -74,9 +74,9 @@ def read_text(path: str | Path, most: int) -> str:
     with opened(path) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
-        raise ValueError(f"{plain(str(path))} has more than {most} bytes, which are too many for such a file")
+        raise ValueError(f"{plain(str(path))} is too large: it has more than {most} bytes")
     try:
         return content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
-        kinds = "in UTF-8, nor in UTF-16 with a byte-order mark"
-        raise ValueError(f"{plain(str(path))} is no text {kinds}: byte {error.start} does not fit") from None
+        said = f"neither text in UTF-8 nor in UTF-16 with a byte-order mark (byte {error.start} is invalid)"
+        raise ValueError(f"{plain(str(path))} is {said}") from None

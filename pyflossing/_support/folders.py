@@ -63,7 +63,7 @@ def require_no_others(place: Path, what: str, ours: Collection[str] = ()) -> Non
     if others:
         some = shortened(", ".join(others))
         raise FileExistsError(
-            f"{plain(str(place))} holds other files ({some}) and no {what}: choose an empty or a new folder"
+            f"{plain(str(place))} holds files that are not a {what}'s ({some}): choose an empty folder, or a new one"
         )
 
 

@@ -26,7 +26,7 @@ def parsed(text: str, *, infinity: bool = False) -> Any:
     try:
         return json.loads(text, parse_constant=_infinite if infinity else _refused, object_pairs_hook=_object)
     except RecursionError:
-        raise ValueError("this is not JSON: it is nested too deep") from None
+        raise ValueError("this JSON is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"this is not JSON: {error}") from None
 
@@ -34,7 +34,7 @@ def parsed(text: str, *, infinity: bool = False) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("this is not JSON: a name is there twice")
+        raise ValueError("this JSON has a name twice")
     return found
 
 
@@ -43,7 +43,7 @@ def _infinite(constant: str) -> float:
 
 
 def _refused(constant: str) -> NoReturn:
-    raise ValueError(f"this is not JSON: {constant} is no number in it")
+    raise ValueError(f"{constant} is not allowed in this JSON")
 
 
 def _finite(value: Any) -> Any:

@@ -61,7 +61,7 @@ def require_memory(what: str, sizes: Mapping[str, int], needed: Callable[..., in
     enough = [one for one in without if without[one] <= machine_bytes()]
     name = max(enough, key=lambda one: sizes[one]) if enough else min(without, key=lambda one: without[one])
     there = f"this machine has {in_words(machine_bytes())}"
-    raise FieldError(name, sizes[name], f"{what} would take {in_words(total)} of memory at least, and {there}")
+    raise FieldError(name, sizes[name], f"{what} would take at least {in_words(total)} of memory; {there}")
 
 
 def require_array_memory(name: str, value: Any, shape: tuple[int, ...], bytes_each: int = 8) -> None:
@@ -73,7 +73,7 @@ def require_array_memory(name: str, value: Any, shape: tuple[int, ...], bytes_ea
     total = bytes_each * math.prod(max(1, length) for length in shape)
     if total > machine_bytes():
         there = f"this machine has {in_words(machine_bytes())}"
-        raise FieldError(name, value, f"it would take {in_words(total)} of memory at least, and {there}")
+        raise FieldError(name, value, f"it would take at least {in_words(total)} of memory; {there}")
 
 
 def in_words(n_bytes: int) -> str:

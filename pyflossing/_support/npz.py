@@ -30,7 +30,6 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 HEADER, DIGEST = "header", "sha256"
 _MOST_CHARACTERS = 2**20  # of a text
-_MOST_MEMBERS = 256
 _MOST_PER_NAME = 1024  # bytes of a member's entry in the directory
 _END = struct.Struct("<4s4H2LH")  # the end of a zip file: its directory's entries, length and place
 _ELSEWHERE = 2**32 - 1  # the place, of a directory that begins beyond it
@@ -62,13 +61,28 @@ def digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
     return found.hexdigest()
 
 
+def byte_members(path: Path, what: str, most_members: int) -> dict[str, bytes]:
+    """The members of a file that holds nothing but arrays of bytes.
+
+    Args:
+        path, what: as for ``opened_npz``.
+        most_members: how many there may be.
+
+    Raises:
+        OSError, DamagedFileError: as in ``opened_npz``.
+    """
+    with opened_npz(path, what, most_members) as archive:
+        return {name: archive.content(name) for name in archive.names}
+
+
 @contextmanager
-def opened_npz(path: str | Path, what: str) -> Iterator[Archive]:
+def opened_npz(path: str | Path, what: str, most_members: int = 256) -> Iterator[Archive]:
     """A file whose members can be read; whatever is wrong with them is told with the file's name.
 
     Args:
         path: the file.
         what: "result" or the like, for messages.
+        most_members: how many there may be.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
@@ -76,7 +90,7 @@ def opened_npz(path: str | Path, what: str) -> Iterator[Archive]:
     """
     with opened(path) as stream:
         try:
-            yield Archive(stream)
+            yield Archive(stream, most_members)
         except UnknownFormat as error:
             raise DamagedFileError(f"{plain(str(path))} {error}") from error
         except Exception as error:  # zipfile, zlib, numpy and json have a dozen ways to say that they do not know it
@@ -100,18 +114,18 @@ class Archive:
         ValueError: it is no npz file; and whatever zipfile raises.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
-        _require_short_directory(stream)
+    def __init__(self, stream: BinaryIO, most_members: int) -> None:
+        _require_short_directory(stream, most_members)
         self._zip = zipfile.ZipFile(stream)
         members = self._zip.infolist()
         self._members = {member.filename.removesuffix(".npy"): member for member in members}
         if len(self._members) < len(members):
-            raise ValueError("a member is there twice")
+            raise ValueError("it has a member twice")
         unfolded, there = (sum(getattr(m, size) for m in members) for size in ("file_size", "compress_size"))
         if unfolded > max(_DEFLATED_FREELY, _DEFLATED_RATIO * there) or any(
             m.compress_type not in _KNOWN for m in members
         ):
-            raise ValueError(f"its {there} bytes would unfold to {unfolded}")
+            raise ValueError(f"its {there} bytes would unpack to {unfolded}")
         self._read: Arrays = {}
 
     @property
@@ -142,7 +156,7 @@ class Archive:
         Raises:
             ValueError: names, types, shapes or numbers other than the declared ones.
         """
-        require_names("it", self.names - {HEADER, DIGEST}, declared.keys())
+        require_names("the file", self.names - {HEADER, DIGEST}, declared.keys())
         lengths: dict[str, int] = {}
         for name, array in declared.items():
             self._require_declared(name, array, lengths)
@@ -150,6 +164,17 @@ class Archive:
         for name, array in declared.items():
             array.check(name, found[name])
         return found
+
+    def content(self, name: str) -> bytes:
+        """The bytes of a member that is an array of bytes.
+
+        Raises:
+            ValueError: it is another array.
+        """
+        dtype, shape, _ = self._description(name)
+        if dtype != np.uint8 or len(shape) != 1:
+            raise ValueError(f"{name} is {dtype} of shape {shape} instead of bytes")
+        return self._array(name).tobytes()
 
     def require_digest(self) -> None:
         """Compare what was read with the SHA-256 that is kept with it.
@@ -159,7 +184,7 @@ class Archive:
         """
         kept = self._text(DIGEST)
         if kept != digest({name: array for name, array in self._read.items() if name != DIGEST}):
-            raise ValueError("its content does not fit its checksum")
+            raise ValueError("its content does not match its checksum")
 
     def _require_declared(self, name: str, declared: Array, lengths: dict[str, int]) -> None:
         dtype, shape, _ = self._description(name)
@@ -186,7 +211,7 @@ class Archive:
         with self._zip.open(member) as stream:
             dtype, shape, fortran, length = _described(stream)
         if member.file_size != length + dtype.itemsize * int(np.prod(shape, dtype=object)):
-            raise ValueError(f"{name} is longer or shorter than it says")
+            raise ValueError(f"the length of {name} does not match its description")
         return dtype, shape, fortran
 
     def _array(self, name: str) -> npt.NDArray[Any]:
@@ -198,7 +223,7 @@ class Archive:
             while done < len(numbers) and (count := cast(zipfile.ZipExtFile, stream).readinto(numbers[done:])):
                 done += count
             if done < len(numbers) or stream.read(1):
-                raise ValueError(f"{name} is longer or shorter than it says")
+                raise ValueError(f"the length of {name} does not match its description")
         self._read[name] = array
         return array
 
@@ -206,19 +231,19 @@ class Archive:
 _KNOWN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def _require_short_directory(stream: BinaryIO) -> None:
+def _require_short_directory(stream: BinaryIO, most_members: int) -> None:
     """Refuse what is no zip file of ours before zipfile builds an object for each of its entries."""
     if stream.read(2) != b"PK":  # numpy would offer to unpickle it
-        raise ValueError("no npz file")
+        raise ValueError("not an npz file")
     size = stream.seek(0, io.SEEK_END)
     stream.seek(max(0, size - _END.size))
     end = stream.read()
     if len(end) < _END.size:
-        raise ValueError("no npz file")
+        raise ValueError("not an npz file")
     signature, _, _, _, entries, length, place, comment = _END.unpack(end)
     if signature != b"PK\5\6" or comment or (place != _ELSEWHERE and place + length + _END.size != size):
-        raise ValueError("no end of a zip file")
-    if entries > _MOST_MEMBERS or length > _MOST_MEMBERS * _MOST_PER_NAME:
+        raise ValueError("its end is missing or wrong")
+    if entries > most_members or length > most_members * _MOST_PER_NAME:
         raise ValueError(f"{entries} members are too many")
     stream.seek(0)
 

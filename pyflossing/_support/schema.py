@@ -109,7 +109,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Table:
-    """Values by name, exactly these names."""
+    """Values by name, exactly these names; those of "the header" and the like are called by their own names alone."""
 
     of: Mapping[str, Declaration]
 
@@ -119,7 +119,7 @@ class Table:
             raise FieldError(name, value, "it must be a table")
         require_names(name, value.keys(), self.of.keys())
         for key, declared in self.of.items():
-            declared.check(f"{name}.{key}", value[key])
+            declared.check(key if name.startswith("the ") else f"{name}.{key}", value[key])
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,6 @@ def require_names(name: str, found: Any, wanted: Any) -> None:
     """
     unknown, missing = sorted(found - wanted), sorted(wanted - found)
     if unknown:
-        raise ValueError(f"{name} has an unknown {shortened(', '.join(map(str, unknown)))}")
+        raise ValueError(f"{name} has unknown entries: {shortened(', '.join(map(str, unknown)))}")
     if missing:
-        raise ValueError(f"{name} lacks {shortened(', '.join(missing))}")
+        raise ValueError(f"{name} lacks entries: {shortened(', '.join(missing))}")

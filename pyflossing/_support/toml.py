@@ -70,11 +70,11 @@ def parsed(text: str) -> dict[str, Any]:
     # the time that the parser takes for a key grows with the square of its parts
     for found in _DOTTED.finditer(_OTHER.sub("s", text)):
         if found.group().count(".") > _MOST_PARTS:
-            raise ValueError(f"this is not TOML of ours: a key has more than {_MOST_PARTS} parts")
+            raise ValueError(f"a key has more than {_MOST_PARTS} parts")
     try:
         return tomllib.loads(text.removeprefix("\ufeff"))
     except RecursionError:
-        raise ValueError("this is not TOML of ours: it is nested too deep") from None
+        raise ValueError("this TOML is nested too deeply") from None
     except ValueError as error:  # besides its own kind, numbers with too many digits and days that no month has
         raise ValueError(f"this is not TOML: {error}") from error
 

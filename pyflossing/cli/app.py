@@ -19,7 +19,7 @@ Exit codes:
   2    wrong usage, bad settings, a file that is not there, an extra that is
        not installed
   3    another process is running in the folder
-  4    an error that nobody foresaw, a bug: --debug shows where it comes from
+  4    an unexpected error, probably a bug; --debug shows where it comes from
   130  stopped by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP
   141  the reader of the output has gone
 """

@@ -116,14 +116,14 @@ def _told(error: Exception) -> tuple[str, int]:  # noqa: PLR0911 - a table
     if isinstance(error, ImportError) and error.name in _EXTRAS:
         return _EXTRAS[error.name], WRONG
     if isinstance(error, ImportError):
-        return f"the installation is not whole: {said}", WRONG
+        return f"the installation is incomplete: {said}", WRONG
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.strerror and error.filename is not None else ""
         return place + (error.strerror or said), FAILED
     if isinstance(error, MemoryError) or "can't allocate memory" in said:  # torch's own words
         return (
-            "there was not enough free memory; smaller settings, or fewer processes (--jobs), need less",
+            "not enough free memory: use smaller settings, or fewer processes (--jobs)",
             FAILED,
         )
     kind = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    return f"an error that nobody foresaw ({kind}); --debug shows where it comes from", BUG
+    return f"unexpected error, probably a bug ({kind}); --debug shows where it comes from", BUG

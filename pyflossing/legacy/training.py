@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pyflossing._support.arguments import require_callables, require_choice
+from pyflossing._support.arguments import require_callable, require_choice
 from pyflossing.config.legacy import legacy_names
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.model.networks import Network
@@ -135,7 +135,8 @@ def trainRNNflossing(  # the original's name
 
 
 def _train(config: TrainingConfig, progress: bool, callback: Callback | None) -> TrainingResult:
-    require_callables("callback", () if callback is None else (callback,))
+    if callback is not None:
+        require_callable("callback", callback)
     shown = [Progress(config.n_epochs)] if require_choice("progress", progress, (True, False)) else []
     with legacy_names():  # where the machine's memory cannot hold the run
         return train(config, shown if callback is None else [*shown, callback])

@@ -108,7 +108,7 @@ def _tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
 def _header_of(header: Mapping[str, Any]) -> Table:
     """What the header must hold; its settings are read first, since other limits come from them."""
     config = header.get("config")
-    Read(TrainingConfig.from_dict).check("the header.config", config)
+    Read(TrainingConfig.from_dict).check("config", config)
     epochs = TrainingConfig.from_dict(config).n_epochs  # type: ignore[arg-type]
     counters: dict[str, Declaration] = {
         "epoch": Number(int, 0, epochs),
@@ -167,7 +167,7 @@ def _require_one_run(config: TrainingConfig, counters: Mapping[str, Any], arrays
             raise FieldError("flossing_epochs", now[-1].tolist(), f"the run is at epoch {epoch}")
     for name, value in wanted.items():
         if counters[name] != value:
-            raise FieldError(name, counters[name], f"the updates so far make it {value}")
+            raise FieldError(name, counters[name], f"after the updates so far it must be {value}")
 
 
 def _from_arrays(config: TrainingConfig, header: Mapping[str, Any], arrays: Arrays) -> Checkpoint:

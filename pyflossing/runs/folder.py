@@ -17,7 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from pyflossing._support.arguments import require_callables, require_instance, require_path, require_seconds
+from pyflossing._support.arguments import (
+    require_callable,
+    require_callables,
+    require_instance,
+    require_path,
+    require_seconds,
+)
 from pyflossing._support.files import write_atomically
 from pyflossing._support.folders import LOCK, FolderInUse, alone_in, require_no_others, writing
 from pyflossing._support.words import plain
@@ -230,7 +236,7 @@ def _checked(
     folder: str | Path, callbacks: Iterable[Callback], checkpoint_every: float, stop: Callable[[], bool]
 ) -> tuple[Path, tuple[Callback, ...]]:
     require_seconds("checkpoint_every", checkpoint_every)
-    require_callables("stop", (stop,))
+    require_callable("stop", stop)
     return require_path("folder", folder), require_callables("callbacks", callbacks)
 
 

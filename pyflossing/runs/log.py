@@ -111,9 +111,9 @@ def share_done(path: Path, config: TrainingConfig) -> float:
 
 def _take(log: Log, line: Any, declared: Mapping[str, Table]) -> None:
     is_epoch = isinstance(line, dict) and "accuracy" in line
-    declared["epoch" if is_epoch else "flossing"].check("it", line)
+    declared["epoch" if is_epoch else "flossing"].check("the line", line)
     if line["epoch"] != log.epoch + 1:
-        raise FieldError("it.epoch", line["epoch"], f"the epoch before it is {log.epoch}")
+        raise FieldError("epoch", line["epoch"], f"the epoch before it is {log.epoch}")
     if is_epoch:
         log.epoch, log.last = line["epoch"], line
     else:

@@ -41,12 +41,14 @@ class DaskPool(Pool):
             said = f"no Dask scheduler answers at {plain(address)} within {timeout:g} s ({error})"
             raise SchedulerLost(said) from error
         except (ValueError, TypeError, RuntimeError) as error:
-            said = f"Dask does not take it: {error}"
+            said = f"Dask rejects it: {error}"
             if "ssl_context" in said:
                 said = "Dask's settings distributed.comm.tls name no certificates (see docs/sweeps.md)"
             raise FieldError("scheduler", address, said) from error
         if kind != "tls" and not place.startswith(_LOOPBACK):
-            self.notice = f"whoever can reach {address} can run programs there; with tls:// (see docs/sweeps.md) not"
+            self.notice = (
+                f"anyone who can reach {address} can run programs there; tls:// prevents that (docs/sweeps.md)"
+            )
         self._address = address
         self._workers, self._asked = 0, -float("inf")
         # pure would take two runs of one task for the same

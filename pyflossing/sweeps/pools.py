@@ -136,7 +136,7 @@ def pool(n_jobs: int, scheduler: str | None, timeout: float) -> Pool:
         return ProcessPool(n_processes)
     alone = ThreadPool()
     if n_jobs > 1 or (n_jobs < 0 and _joblib().cpu_count() > -n_jobs):
-        alone.notice = "this machine lets joblib have no shared memory, so all jobs run in one process"
+        alone.notice = "joblib finds no shared memory on this machine, so all jobs run in one process"
     return alone
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from pyflossing._support.arguments import (
-    require_callables,
+    require_callable,
     require_choice,
     require_instance,
     require_path,
@@ -123,7 +123,7 @@ def run_sweep(
     for name, seconds in (("checkpoint_every", checkpoint_every), ("scheduler_timeout", scheduler_timeout)):
         require_seconds(name, seconds)
     for name, function in (("progress", progress), ("stop", stop)):
-        require_callables(name, (function,))
+        require_callable(name, function)
     require_choice("ensemble", ensemble, (True, False))
     check_workers(n_jobs, scheduler)
     _require_jobs_fit(sweep)

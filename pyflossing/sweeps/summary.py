@@ -107,7 +107,7 @@ def _told_by(path: Path, read: Any) -> dict[str, JobReport]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        said = "it only repeats what the runs say, and can be deleted"
+        said = "it only repeats what the runs say, so it can be deleted"
         raise DamagedFileError(f"{plain(str(path))} is damaged ({error}): {said}") from None
 
 
@@ -120,7 +120,7 @@ def _of_summary(stream: BinaryIO) -> list[Any]:
         for job in document["jobs"]:
             if isinstance(job, dict):
                 job.setdefault("result", None)
-    _SUMMARY.check("it", document)
+    _SUMMARY.check("the summary", document)
     jobs: list[Any] = document["jobs"]
     return jobs
 
@@ -131,8 +131,11 @@ def _of_journal(stream: BinaryIO) -> Iterator[Any]:
         line = stream.readline(_LONGEST_LINE)
         if not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
             return
-        entry = parsed(line.decode())
-        _LINE.check(f"line {number}", entry)
+        try:
+            entry = parsed(line.decode())
+            _LINE.check("the line", entry)
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from None
         yield entry
 
 

@@ -64,7 +64,9 @@ def require_episodes(config: TrainingConfig, places: npt.NDArray[Any], *, ended:
     if not isinstance(schedule, FlossingSchedule):
         most = (schedule.before + schedule.n_episodes * schedule.episode) if foreseen else 0
     if len(places) > most or (ended and isinstance(schedule, FlossingSchedule) and len(places) < most):
-        raise FieldError(name, len(places), f"these settings have {most} at {'the end' if ended else 'most'}")
+        raise FieldError(
+            name, len(places), f"a run with these settings has {most} {'at the end' if ended else 'at most'}"
+        )
     if not len(places):
         return
     epochs, numbers = places[:, 0], places[:, 1]
@@ -76,4 +78,4 @@ def require_episodes(config: TrainingConfig, places: npt.NDArray[Any], *, ended:
     if isinstance(schedule, FlossingSchedule):
         fits &= (epochs == 1) | (epochs % schedule.period == 0)
     if not fits.all():
-        raise FieldError(name, places[~fits][0].tolist(), "no run of these settings has it there")
+        raise FieldError(name, places[~fits][0].tolist(), "a run with these settings has none there")

@@ -123,25 +123,25 @@ def test_a_reader_that_leaves_is_no_traceback(tmp_path):
         (
             RuntimeError("a bug\n\x1b[31m"),
             4,
-            r"an error that nobody foresaw (RuntimeError: a bug \x1b[31m); --debug shows",
+            r"unexpected error, probably a bug (RuntimeError: a bug \x1b[31m); --debug shows",
         ),
-        (KeyError("name"), 4, "an error that nobody foresaw (KeyError: 'name'); --debug shows where it comes from"),
-        (RecursionError("too deep"), 4, "an error that nobody foresaw (RecursionError: too deep)"),
-        (AssertionError(), 4, "an error that nobody foresaw (AssertionError); --debug shows where it comes from"),
+        (KeyError("name"), 4, "unexpected error, probably a bug (KeyError: 'name'); --debug shows where it comes from"),
+        (RecursionError("too deep"), 4, "unexpected error, probably a bug (RecursionError: too deep)"),
+        (AssertionError(), 4, "unexpected error, probably a bug (AssertionError); --debug shows where it comes from"),
         (
             MemoryError(),
             1,
-            "there was not enough free memory; smaller settings, or fewer processes (--jobs), need less",
+            "not enough free memory: use smaller settings, or fewer processes (--jobs)",
         ),
         (
             RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
             1,
-            "there was not enough",
+            "not enough free memory",
         ),
-        (OverflowError("too large"), 4, "an error that nobody foresaw (OverflowError: too large)"),
+        (OverflowError("too large"), 4, "unexpected error, probably a bug (OverflowError: too large)"),
         (ValueError("n_units = 0\nis not allowed"), 2, "n_units = 0 is not allowed"),
         (OSError(28, "No space left on device", "/a\x07"), 1, r"/a\x07: No space left on device"),
-        (ImportError("No module named 'x'", name="x"), 2, "the installation is not whole: No module named 'x'"),
+        (ImportError("No module named 'x'", name="x"), 2, "the installation is incomplete: No module named 'x'"),
     ],
 )
 def test_every_error_is_one_line_and_a_code_and_debug_shows_its_traceback(error, code, said):

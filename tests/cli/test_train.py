@@ -258,7 +258,7 @@ BAD = [
     (
         "binary.toml",
         b"\xff\xfe\x00",
-        "binary.toml is no text in UTF-8, nor in UTF-16 with a byte-order mark: byte 2 does not fit",
+        "binary.toml is neither text in UTF-8 nor in UTF-16 with a byte-order mark (byte 2 is invalid)",
     ),
 ]
 
@@ -294,6 +294,21 @@ def test_resume_demands_a_run(run, tmp_path):
     assert not (tmp_path / "runs").exists()
     assert run("train", config, "-q")[0] == 0
     assert run("train", config, "--resume", "-q")[0] == 0
+
+
+def test_other_files_and_no_folder_are_refused(run, tmp_path):
+    config = quick(tmp_path / "a.toml")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("mine")
+    said = "full holds files that are not a run's (thesis.tex): choose an empty folder, or a new one (--output)"
+    assert run("train", config, "-o", "full") == (2, "", f"pyflossing: {said}\n")
+    code, _, err = run("train", config, "-o", ".")
+    assert code == 2
+    assert err.startswith("pyflossing: . holds files that are not a run's (a.toml, full)")
+    for command in (["train", config], ["sweep", config], ["figure", "binary-flossing"]):
+        said = "pyflossing: --output = '' is not allowed: it must be the path of a file or folder\n"
+        assert run(*command, "-o", "") == (2, "", said)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.toml", "full"]
 
 
 def test_a_place_that_cannot_be_written_ends_with_1(run, tmp_path):

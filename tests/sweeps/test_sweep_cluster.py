@@ -157,4 +157,4 @@ def test_an_open_address_is_told_and_a_closed_one_is_not(monkeypatch):
         ("tcp://[::1]:8786", False),
         ("tls://node1:8786", False),
     ):
-        assert ("whoever can reach" in cluster.DaskPool(address, 1).notice) == is_open
+        assert ("anyone who can reach" in cluster.DaskPool(address, 1).notice) == is_open

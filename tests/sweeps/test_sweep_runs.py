@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from sweep_cases import assert_same_as_alone, run_at_work, sweep, wait_for, well_begun
+from sweep_cases import assert_same_as_alone, needs_processes, run_at_work, sweep, wait_for, well_begun
 
 from pyflossing import TrainingResult, train
 from pyflossing.runs import FolderInUse, Stopped, train_in
@@ -56,6 +56,7 @@ def test_a_sweep_leaves_runs_and_a_summary_and_runs_nothing_twice(tmp_path):
     assert_same_as_alone(SweepResults.load(folder))
 
 
+@needs_processes
 def test_processes_give_the_same_numbers_and_one_that_dies_costs_its_job_nothing(tmp_path):
     victims = []
 
@@ -211,6 +212,7 @@ def started(tmp_path):
     process.communicate()
 
 
+@needs_processes
 @pytest.mark.parametrize("whom", ["all processes", "the sweep alone"])
 def test_a_killed_sweep_is_finished_later_bit_for_bit(started, whom):
     process, folder = started
@@ -228,3 +230,49 @@ def test_a_killed_sweep_is_finished_later_bit_for_bit(started, whom):
     assert [path.stat().st_mtime_ns for path in done] == before
     assert results.reports["no_flossing_seed2"].resumed
     assert not psutil.wait_procs(workers, timeout=30)[1]
+
+
+def test_a_killed_sweep_s_journal_says_what_its_summary_does_not_yet(tmp_path, monkeypatch):
+    def fail(progress):
+        if progress.done == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(SweepResults, "save", lambda self: None)  # as if it were killed before it can write at its end
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(sweep(), tmp_path, n_jobs=1, progress=fail)
+    monkeypatch.undo()
+    lines = (tmp_path / "sweep.jsonl").read_text().splitlines()
+    assert [json.loads(line)["state"] for line in lines] == ["done", "done"]
+    with (tmp_path / "sweep.jsonl").open("a") as journal:
+        journal.write('{"name": "fl')  # what it was writing
+    monkeypatch.setattr(TrainingResult, "load", None)  # a sweep is told how it stands without any result being read
+    states = [report.state for report in SweepResults.load(tmp_path).reports.values()]
+    assert states[:2] == ["done", "done"]
+    monkeypatch.undo()
+    assert_same_as_alone(run_sweep(sweep(), tmp_path, n_jobs=1))
+    assert not (tmp_path / "sweep.jsonl").exists()
+
+
+def test_a_result_that_changed_since_is_read_again(tmp_path):
+    run_sweep(sweep().select(seed=[1]), tmp_path, n_jobs=1)
+    file = tmp_path / "runs" / "flossing_seed1" / "result.npz"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"flossing_seed1/result\.npz is not a result of pyflossing"):
+        SweepResults.load(tmp_path)
+
+
+def test_a_sweep_is_not_put_among_other_files(tmp_path):
+    (tmp_path / "sweep.json").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"holds files that are not a sweep's \(sweep\.json\)"):
+        run_sweep(sweep(), tmp_path, n_jobs=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.json"]
+
+
+def test_where_joblib_has_no_shared_memory_one_process_is_used_and_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("joblib._parallel_backends.mp", None)
+    said = []
+    results = run_sweep(sweep(), tmp_path, n_jobs=2, progress=said.append)
+    assert_same_as_alone(results)
+    assert [one.event for one in said if "shared memory" in one.event] == [
+        "joblib finds no shared memory on this machine, so all jobs run in one process"
+    ]
