@@ -8,9 +8,13 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
     # What is imported takes seconds; Ctrl-C just ends that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+import os
+
+# Of numpy's products here and of Julia's, whose process inherits it: for small matrices a second thread costs time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import argparse
 import datetime
-import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence

@@ -14,6 +14,10 @@ from parity.bridge.connection import JuliaConnection
 from parity.bridge.errors import NotRecorded
 from parity.checks.comparators import Judged, Verdict
 from parity.checks.model import Arrays, Check, SkipCheck
+from pyflossing.training.loop import suitable_threads
+
+_MOST_UNITS = 80
+"""Of the networks that are compared; with more threads than pay for so few, the report can take many times as long."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,16 @@ def run_checks(
 ) -> list[Outcome]:
     """Run the checks in order; ``no_julia`` is the reason given for those that need a Julia where there is none."""
     outcomes = []
-    for check in checks:
-        start = time.perf_counter()
-        if check.needs_julia and julia is None:
-            outcome = Outcome(check, skipped=no_julia)
-        else:
-            outcome = _run(check, julia)
-        outcomes.append(
-            Outcome(outcome.check, outcome.verdicts, outcome.skipped, outcome.error, time.perf_counter() - start)
-        )
+    with suitable_threads(_MOST_UNITS):
+        for check in checks:
+            start = time.perf_counter()
+            if check.needs_julia and julia is None:
+                outcome = Outcome(check, skipped=no_julia)
+            else:
+                outcome = _run(check, julia)
+            outcomes.append(
+                Outcome(outcome.check, outcome.verdicts, outcome.skipped, outcome.error, time.perf_counter() - start)
+            )
     return outcomes
 
 

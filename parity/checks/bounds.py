@@ -15,7 +15,8 @@ stable one. A Gaussian number over the RMS of 16 others is t-distributed, and |t
 ``FALSE_ALARM``. (In another order of units Householder QR sees other rows and is more or less stable: not the same
 distribution, and a heavy tail.)
 
-What cannot widen a bound. ``general`` is written down from the SPEC apart from the port, so that no error in the port
+What cannot widen a bound. ``general`` is written down from the
+specification apart from the port, so that no error in the port
 reaches rms_theirs. A loss of precision in our own algorithm raises rms_ours: more than ``MOST_OURS`` times what Float32
 costs the general one is a failure by itself.
 """

@@ -1,4 +1,4 @@
-"""The three networks once more, as plainly as the SPEC writes them: the yardstick for what Float32 may do.
+"""The three networks once more, as plainly as the specification writes them: the yardstick for what Float32 may do.
 
 Losses, spectra and gradients by autograd, through the general adjoint of every QR decomposition, as the authors'
 program and our Julia compute them. Nothing of the port's own mathematics is used, so that an error in it, or a loss of

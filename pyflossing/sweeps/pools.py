@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from typing import Any
 
-from pyflossing._support.arguments import FieldError, require_integer
 from pyflossing.sweeps.tasks import Outcome, Task, become_child, run_task, run_task_of_child
 
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -108,46 +107,14 @@ class ProcessPool(Pool):
             executor.shutdown(wait=True, kill_workers=kill)
 
 
-def check_workers(n_jobs: int, scheduler: str | None) -> None:
-    """Refuse what ``pool`` cannot take.
-
-    Raises:
-        ValueError: a number or an address that is not allowed.
-    """
-    if require_integer("n_jobs", n_jobs) == 0:
-        raise FieldError("n_jobs", n_jobs, "it must be a number of processes, or -1 for one for each core")
-    if scheduler is not None and (not isinstance(scheduler, str) or not scheduler):
-        raise FieldError("scheduler", scheduler, "it must be an address such as tcp://host:8786 or tls://host:8786")
-
-
-def pool(n_jobs: int, scheduler: str | None, timeout: float) -> Pool:
-    """The pool of a number of processes (as joblib counts: -1 is one for each core), or of a scheduler.
-
-    Raises:
-        ImportError: an extra is not installed, naming it.
-        SchedulerLost: the scheduler does not answer.
-    """
-    if scheduler is not None:
-        from pyflossing.sweeps.cluster import DaskPool  # noqa: PLC0415 - it needs this module
-
-        return DaskPool(scheduler, timeout)
-    n_processes = 1 if n_jobs == 1 else _joblib().effective_n_jobs(n_jobs)
-    if n_processes > 1:
-        return ProcessPool(n_processes)
-    alone = ThreadPool()
-    if n_jobs > 1 or (n_jobs < 0 and _joblib().cpu_count() > -n_jobs):
-        alone.notice = "joblib finds no shared memory on this machine, so all jobs run in one process"
-    return alone
-
-
 def _process() -> Any:
-    _joblib()
+    joblib_module()
     from joblib.externals.loky import ProcessPoolExecutor  # noqa: PLC0415 - an extra
 
     return ProcessPoolExecutor(1, initializer=become_child, initargs=(os.getpid(),), env=_ONE_THREAD)
 
 
-def _joblib() -> Any:
+def joblib_module() -> Any:
     try:
         import joblib  # noqa: PLC0415 - an extra
     except ImportError as error:

@@ -25,12 +25,13 @@ from pyflossing.config.sections import Seeds
 from pyflossing.runs.folder import CONFIG
 from pyflossing.sweeps.grid import Job, Sweep
 from pyflossing.sweeps.lease import Lease, leased
-from pyflossing.sweeps.pools import Pool, SchedulerLost, check_workers, pool
+from pyflossing.sweeps.pools import Pool, SchedulerLost
 from pyflossing.sweeps.progress import Estimate, SweepProgress
 from pyflossing.sweeps.report import JobReport
 from pyflossing.sweeps.results import RUNS, SWEEP, SweepResults, progress_mark, run_folder
 from pyflossing.sweeps.summary import JOURNAL, SUMMARY, Journal, journal
 from pyflossing.sweeps.tasks import Outcome, Task
+from pyflossing.sweeps.workers import check_workers, pool
 from pyflossing.training.sizes import require_training_fits
 
 _POLL = 0.1

@@ -52,7 +52,7 @@ def test_interrupted_it_keeps_its_runs_and_says_so(tmp_path):
         ),
         (["binary-training", "--seeds", "0"], "--seeds = '0' is not allowed: the numbers must be >= 1"),
         (["binary-training", "--epochs", "-1"], "n_epochs = -1 is not allowed: it must be an integer >= 0"),
-        (["binary-training", "-o", "file"], "--output = file is not allowed: it is no folder"),
+        (["binary-training", "-o", "file"], "--output = 'file' is not allowed: it is no folder"),
         (["binary-training", "--only-kept"], "figures holds no runs of binary-training: leave out --only-kept"),
     ],
 )

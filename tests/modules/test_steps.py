@@ -390,7 +390,7 @@ def test_what_cannot_work_is_refused_with_what_to_do(step, message):
         (torch.ones(3, 0), {}, "state is empty"),
         (torch.full((3, 2), torch.nan), {}, "must be finite"),
         (torch.ones(3, 2), {"n_steps": None}, "n_steps = None is not allowed without inputs"),
-        (torch.ones(3, 2), {"n_steps": 12}, "it must be >= 13"),
+        (torch.ones(3, 2), {"n_steps": 12}, "it must be at least 13"),
         (torch.ones(3, 2), {"inputs": torch.ones(10, 3), "n_steps": 20}, "the inputs have 10 steps"),
         (torch.ones(3, 2), {"inputs": (torch.ones(20), torch.ones(10))}, r"inputs\[1\] has shape \(10,\)"),
         (torch.ones(3, 2), {"k": 3}, "k = 3 is not allowed: it must be an integer from 1 to 2"),

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from parity.checks import bounds, evaluate, moved_runs, training, yardstick
+from parity.checks import bounds, evaluate, moved_runs, yardstick
 from parity.checks.cases import NETWORKS, SIZES, case
 from parity.checks.training import GAUSSIAN, ORTHOGONAL, configuration
-from pyflossing.training import initial_state
+from pyflossing.training import initial_state, loop
+from pyflossing.training.records import EpochRecord, FlossingRecord
 
 SMALL = SIZES[0]
 
@@ -77,7 +78,9 @@ def test_the_general_algorithm_has_the_numbers_of_the_port(under_test):
 def test_runs_in_lock_step_are_those_of_the_trainer(under_test, algorithm, setting):
     config = configuration(under_test, setting, "float64")
     found = moved_runs.moved_runs(config, [initial_state(config)] * 2, algorithm, None)
-    epochs, flossing, _ = training.records(config)
+    events = list(loop.run(config, initial_state(config)))
+    epochs = [event for event in events if isinstance(event, EpochRecord)]
+    flossing = [event for event in events if isinstance(event, FlossingRecord)]
     for copy in (0, 1):
         np.testing.assert_allclose(found.rows["loss"][copy], [e.loss for e in epochs], rtol=1e-9)
         np.testing.assert_allclose(found.rows["spectra"][copy], [f.exponents for f in flossing], rtol=1e-8, atol=1e-11)

@@ -27,17 +27,17 @@ PASSES = {
         "training_pass.gradients_of_losses",
     ),
     # not _rescale: a frame may be rescaled by any triangle that both passes agree on, see SpectrumPass
-    "flossing, forward": (*_STATES, "flossing_pass.push"),
+    "flossing, forward": (*_STATES, "frames.push"),
     "flossing, backward": (
-        "flossing_pass.pull",
-        "flossing_pass.qr_adjoint",
-        "flossing_pass.j_gradient",
+        "frames.pull",
+        "qr_adjoint.qr_adjoint",
+        "frames.j_gradient",
         "flossing_pass.adjoint",
         "flossing_pass.flossing_gradient",
     ),
     "spectrum": ("networks.jacobian_action",),
     "steps": ("networks.step", "loss.drive", "loss.readout"),
-    "autograd": ("gradients.training_gradient", "gradients.flossing_gradient"),
+    "autograd": ("by_autograd.training_gradient", "by_autograd.flossing_gradient"),
 }
 _FOR_ONE_KIND = {
     "trajectory_pass._tanh": "tanh",
@@ -108,7 +108,7 @@ def test_nothing_fails_with_all_bits_and_no_product_is_left_out(network, monkeyp
 
 @pytest.mark.julia
 def test_the_flaw_is_named_where_ours_alone_lost_its_precision(monkeypatch, remembering):
-    with lost_precision(monkeypatch, "TF32", lambda site: site == "flossing_pass.push"):
+    with lost_precision(monkeypatch, "TF32", lambda site: site == "frames.push"):
         found = {o.check.name.rpartition("/")[2]: o for o in outcomes(remembering, "tanh")}
     failures = found["flossing"].failures
     assert any("ours is imprecise" in verdict.detail for verdict in failures.values())
