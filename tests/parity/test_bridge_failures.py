@@ -139,7 +139,6 @@ def test_a_failed_start_shows_what_julia_said(julia_installation, tmp_path, sour
     file = tmp_path / "Peer.jl"
     file.write_text(source)
     found = julia_installation
-    before = set(descendants(os.getpid()))  # the session's own Julia among them
     fds = os.listdir("/proc/self/fd")  # noqa: PTH208
     with pytest.raises(JuliaCrashed, match=f"during its start(.|\n)*{complaint}"):
         ExecutableConnection(found.executable, found.environment, file, name)
