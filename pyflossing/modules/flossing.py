@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,9 @@ from torch.optim import Optimizer
 
 from pyflossing._arguments import require_choice, require_finite, require_integer
 from pyflossing.errors import NonFiniteError
-from pyflossing.modules.lyapunov import Problem
+from pyflossing.modules.first_step import FirstStep
+from pyflossing.modules.logs import Logs, RoundingWarning, added
+from pyflossing.modules.problem import Problem
 from pyflossing.modules.result import LyapunovSpectrum
 from pyflossing.modules.state import State
 from pyflossing.spectrum import SIDES, Side, flossing_loss
@@ -86,9 +89,10 @@ def floss(
     exponents: list[Tensor] = []
     losses: list[Tensor] = []
     norms: list[Tensor] = []
+    known: FirstStep | None = None
     for epoch in range(1, n_epochs + 1):
-        problem = Problem.of(step, *sample(epoch), k, **settings)
-        settings |= {} if "jacobian_action" in settings else {"method": problem.settings.method}
+        problem = Problem.of(step, *sample(epoch), k, differentiable=True, known=known, **settings)
+        known = problem.first
         if exponents and exponents[0].shape != (*problem.layout.batch, problem.settings.n_exponents):
             raise ValueError(f"sample({epoch}) gives another batch size or state size than sample(1): keep it the same")
         optimiser.zero_grad(set_to_none=True)
@@ -123,8 +127,10 @@ def _gradients(
     problem: Problem, parameters: list[Tensor], target: float | Tensor, side: Side
 ) -> tuple[LyapunovSpectrum, Tensor, list[Tensor]]:
     """Spectrum, loss, and the gradient of every parameter."""
-    stretches = list(problem.stretches())
-    starts, logs = [], []
+    stretches = list(problem.stretches(problem.settings.truncate))
+    starts: list[tuple[Tensor, Tensor]] = []
+    logs: list[Logs] = []
+    lost: Tensor | None = None
     state, frame = problem.state, problem.frame
     whole = len(stretches) == 1  # then the graph of the first run serves
     for stretch in stretches:
@@ -132,23 +138,27 @@ def _gradients(
         with torch.set_grad_enabled(whole):
             state, frame, found = problem.advance(state, frame, stretch)
         logs.append(found)
-    everything = torch.stack([log for found in logs for log in found])
-    spectrum = problem.result(everything.detach(), state, frame)
+        lost = added(lost, found.lost)
+    everything = torch.stack([log for found in logs for log in found.logs])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RoundingWarning)  # an error follows
+        spectrum = problem.result(everything.detach(), lost, state, frame, problem.settings.n_steps)
     exponents = spectrum.exponents.clone().requires_grad_()
     loss = flossing_loss(exponents, target, side)
     if not math.isfinite(float(loss.detach())):
         raise NonFiniteError(
-            "an exponent is -inf because its direction collapsed to zero length: take fewer exponents",
+            "an exponent is -inf or NaN because its direction collapsed to zero length, or to rounding errors: take "
+            "fewer exponents",
             quantity="exponent",
         )
     (weight,) = torch.autograd.grad(loss, exponents)
     weight = weight / ((problem.settings.n_steps - problem.settings.transient) * problem.settings.time_step)
     total: list[Tensor | None] = [None] * len(parameters)
     for start, stretch, seen in zip(starts, stretches, logs, strict=True):
-        if not seen:
+        if not seen.logs:
             continue  # the transient counts for nothing
         found = seen if whole else problem.advance(*start, stretch)[2]
-        inner = (torch.stack(found) * weight).sum()
+        inner = (torch.stack(found.logs) * weight).sum()
         parts = torch.autograd.grad(inner, parameters, allow_unused=True) if inner.requires_grad else ()
         total = [_sum(a, b) for a, b in zip(total, parts, strict=True)] if parts else total
     missing = [i for i, gradient in enumerate(total) if gradient is None]

@@ -23,11 +23,12 @@ class SpectrumSettings:
         transient: first steps that do not count.
         qr_every: steps between QR decompositions.
         time_step: time per step; exponents are in 1/time.
-        method: "forward", "double_backward" or "jacobian_action".
+        method: "forward", "double_backward", "backward", "adjoint" or "jacobian_action".
         frame: where the starting frame is from.
         dtype: of states and directions.
         device: on which they lay.
         truncate: steps after which gradients are cut, None for never.
+        evaluation: "recorded" or "stacked", where the derivative is taken for many steps at once, or "step by step".
     """
 
     n_exponents: int
@@ -41,6 +42,7 @@ class SpectrumSettings:
     dtype: str
     device: str
     truncate: int | None = None
+    evaluation: str = "step by step"
 
 
 @dataclass(frozen=True, eq=False)

@@ -150,7 +150,8 @@ def test_cutting_changes_the_gradient_but_not_the_exponents():
     assert torch.equal(gradients[0], gradients[1])
     assert (gradients[0] - gradients[2]).abs().max() > 1e-3 * gradients[0].abs().max()
     detached = lyapunov_spectrum(cell, state, inputs, 2)
-    assert torch.equal(detached.exponents, found.exponents.detach())
+    # without gradients many steps are taken at once, in another order of sums
+    torch.testing.assert_close(detached.exponents, found.exponents.detach(), rtol=0, atol=1e-13)
     assert not detached.exponents.requires_grad
 
 

@@ -1,0 +1,107 @@
+"""Logarithms of growth from QR decompositions, with a mark on those that are rounding errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_AT_ONCE = 32
+_AT_ONCE_BYTES = 2**21
+_LOST = 4.0
+"""In units of rounding: a diagonal entry of R that is smaller, against its column, is that column's error."""
+_DOUBTFUL = 1e3
+"""In the same units: a block of several steps that came to this is taken again, with further QR decompositions."""
+
+
+class RoundingWarning(UserWarning):
+    """Exponents that rounding errors have eaten are NaN."""
+
+
+def decomposed(frame: Tensor) -> tuple[Tensor, Tensor]:
+    """Q and R of a frame (*batch, n, k)."""
+    found: Any = torch.linalg.qr(frame)
+    return found.Q, found.R
+
+
+def shares(R: Tensor) -> Tensor:
+    """|R_ii| divided by the length of column i, (..., k): what of a direction is not that of those before it.
+
+    Householder's QR decomposition has errors of the column's length times the rounding error, whatever is left of it.
+    """
+    diagonal = torch.diagonal(R, dim1=-2, dim2=-1).abs()
+    found: Tensor = diagonal / R.mT.norm(dim=-1).clamp(min=torch.finfo(R.dtype).tiny)
+    return found
+
+
+def doubtful(R: Tensor, eps: float) -> bool:
+    """Whether rounding has begun to show in any direction that is not exactly zero."""
+    found = shares(R.detach())
+    return bool(((found < _DOUBTFUL * eps) & (found > 0)).any())
+
+
+@dataclass
+class Logs:
+    """Logarithms of growth, block by block.
+
+    Args:
+        eps: relative rounding error of the derivative.
+        report: raises the error for a block that is not finite, from state, diagonal and the block's last step.
+    """
+
+    eps: float
+    report: Callable[[Tensor, Tensor, int], None]
+    logs: list[Tensor] = field(default_factory=list)
+    lost: Tensor | None = None
+    _waiting: list[tuple[Tensor, Tensor, int, bool]] = field(default_factory=list)
+
+    def add(self, R: Tensor, state: Tensor, end: int, *, counts: bool) -> None:
+        """A block's R, the state after it and its last step (from 1); without ``counts`` it is only looked at."""
+        self._waiting.append((R, state, end, counts))
+        if len(self._waiting) >= _AT_ONCE or len(self._waiting) * R.numel() * R.element_size() >= _AT_ONCE_BYTES:
+            self.flush()
+
+    def add_sum(self, Rs: list[Tensor], state: Tensor, end: int, *, counts: bool) -> None:
+        """A block that was taken with several decompositions."""
+        if len(Rs) == 1:
+            self.add(Rs[0], state, end, counts=counts)
+            return
+        self.flush()
+        for R in Rs:
+            self.add(R, state, end, counts=counts)
+        self.flush()
+        if counts:
+            logs = self.logs[-len(Rs) :]
+            self.logs[-len(Rs) :] = [torch.stack(logs).sum(dim=0)]
+
+    def flush(self) -> None:
+        """Take the logarithms of all blocks that wait.
+
+        Raises:
+            NonFiniteError: by ``report``.
+        """
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        diagonal = torch.stack([torch.diagonal(entry[0], dim1=-2, dim2=-1) for entry in waiting]).abs().double()
+        if not bool((diagonal.detach() < math.inf).all()):  # false for NaN, too
+            for values, (_, state, end, _) in zip(diagonal.detach(), waiting, strict=True):
+                if not bool((values < math.inf).all()):
+                    self.report(state, values, end)
+        counted = [i for i, entry in enumerate(waiting) if entry[3]]
+        if not counted:
+            return
+        self.logs += [log for i, log in enumerate(torch.log(diagonal).unbind(0)) if waiting[i][3]]
+        found = torch.stack([shares(waiting[i][0].detach()) for i in counted])
+        self.lost = added(self.lost, ((found < _LOST * self.eps) & (found > 0)).sum(dim=0))
+
+
+def added(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """Their sum, with None for nothing."""
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
