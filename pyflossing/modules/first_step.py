@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyflossing.modules.calling import Step, unwrap
 from pyflossing.modules.hidden import hides_gradient, rounding, through_no_grad, tolerance
-from pyflossing.modules.own_state import require_no_own_state, untouched
+from pyflossing.modules.own_state import require_no_own_state, same_random, untouched
 from pyflossing.modules.state import StateLayout
 from pyflossing.modules.steps import JacobianAction, as_step, require_out_of_place, widened
 from pyflossing.modules.tangent import given_action
@@ -57,17 +57,21 @@ class FirstStep:
             return known
         _require_no_layers(layout, x)
         with torch.no_grad(), untouched(unwrap(step), flat.device):
-            before = torch.get_rng_state()
-            function, following = _in_type(as_step(step, layout, flat, x, dtype, input_first), layout, flat, x, dtype)
-            draws = not torch.equal(torch.get_rng_state(), before)
-            torch.set_rng_state(before)
+            called = as_step(step, layout, flat, x, dtype, input_first)
+            with same_random(flat.device):
+                before = _random_state(flat.device)
+                function, following = _in_type(called, layout, flat, x, dtype)
+                draws = not torch.equal(_random_state(flat.device), before)
             require_no_own_state(function, layout, flat, x, following)
             eps = rounding(function, layout, flat, x)
             if jacobian_action is not None:
                 way = Way("jacobian_action", given_action(function, layout, jacobian_action), function)
             else:
                 function = _seen_through(function, layout, flat, x, method, through_no_grad)
-                way = choose(function, layout, method, flat, x, _directions(flat), eps=eps, graph=graph)
+                way = choose(
+                    function, layout, method, flat, x, _directions(flat),
+                    eps=eps, graph=graph, without_no_grad=through_no_grad is False,
+                )  # fmt: skip
             _require_examples_apart(way, layout, flat, x, eps)
         return cls(way, eps, draws)
 
@@ -167,6 +171,10 @@ def _require_examples_apart(way: Way, layout: StateLayout, flat: Tensor, x: Any,
                 "the next state does not depend on the state by differentiable operations: look for detach(), "
                 "torch.no_grad() and comparisons in the step; spikes need a surrogate gradient"
             )
+
+
+def _random_state(device: torch.device) -> Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 def _directions(flat: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 _AT_ONCE = 32
 _AT_ONCE_BYTES = 2**21
 _LOST = 4.0
-"""In units of rounding: a diagonal entry of R that is smaller, against its column, is that column's error."""
+"""In units of rounding: a smaller share is an error of the push."""
 _DOUBTFUL = 1e3
 """In the same units: a block of several steps that came to this is taken again, with further QR decompositions."""
 
@@ -29,19 +29,19 @@ def decomposed(frame: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def shares(R: Tensor) -> Tensor:
-    """|R_ii| divided by the length of column i, (..., k): what of a direction is not that of those before it.
+    """|R_ii| divided by the length of the longest column, (..., k): what is left of a direction, against its errors.
 
-    Householder's QR decomposition has errors of the column's length times the rounding error, whatever is left of it.
+    A push has errors of the derivative's size times the rounding error, whatever becomes of a direction. A column of
+    zeros counts as exact: infinite here.
     """
     diagonal = torch.diagonal(R, dim1=-2, dim2=-1).abs()
-    found: Tensor = diagonal / R.mT.norm(dim=-1).clamp(min=torch.finfo(R.dtype).tiny)
-    return found
+    length = R.mT.norm(dim=-1)
+    return torch.where(length > 0, diagonal / length.amax(dim=-1, keepdim=True), torch.inf)
 
 
 def doubtful(R: Tensor, eps: float) -> bool:
-    """Whether rounding has begun to show in any direction that is not exactly zero."""
-    found = shares(R.detach())
-    return bool(((found < _DOUBTFUL * eps) & (found > 0)).any())
+    """Whether rounding has begun to show in any direction."""
+    return bool((shares(R.detach()) < _DOUBTFUL * eps).any())
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Logs:
             return
         self.logs += [log for i, log in enumerate(torch.log(diagonal).unbind(0)) if waiting[i][3]]
         found = torch.stack([shares(waiting[i][0].detach()) for i in counted])
-        self.lost = added(self.lost, ((found < _LOST * self.eps) & (found > 0)).sum(dim=0))
+        self.lost = added(self.lost, (found < _LOST * self.eps).sum(dim=0))
 
 
 def added(a: Tensor | None, b: Tensor | None) -> Tensor | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -14,12 +14,16 @@ from pyflossing.modules.calling import Step
 from pyflossing.modules.state import StateLayout, cloned
 
 
+def same_random(device: torch.device) -> AbstractContextManager[None]:
+    """Random numbers drawn within are drawn again afterwards."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
 @contextmanager
 def untouched(step: Any, device: torch.device) -> Iterator[None]:
     """Steps taken within leave random streams and what the step's modules keep (buffers, attributes) as they were."""
-    devices = [device] if device.type == "cuda" else []
     kept = [_Kept(part) for module in _modules_of(step) for part in module.modules()]
-    with torch.random.fork_rng(devices=devices):
+    with same_random(device):
         try:
             yield
         finally:
@@ -77,7 +81,7 @@ class _Kept:
         self.module = module
         self.values = {name: _copied(value) for name, value in vars(module).items() if name != "_modules"}
         self.numbers = [
-            (tensor, tensor._version, tensor.detach().clone())
+            (tensor, tensor.detach().clone())
             for value in vars(module).values()
             for tensor in (value.values() if isinstance(value, dict) else [value])
             if isinstance(tensor, Tensor) and not isinstance(tensor, nn.Parameter) and not tensor.is_inference()
@@ -95,8 +99,8 @@ class _Kept:
             else:
                 present[name] = value
         with torch.no_grad():
-            for tensor, version, numbers in self.numbers:
-                if tensor._version != version:
+            for tensor, numbers in self.numbers:
+                if not torch.equal(tensor, numbers):  # kernels of batch normalisation write without a trace
                     tensor.copy_(numbers)
 
 

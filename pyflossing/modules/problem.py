@@ -199,7 +199,7 @@ class Problem:
         ends = [end for end in sorted({0, *self.block_ends()}) if s.transient <= end <= last]
         lengths = torch.tensor(ends, device=logs.device).diff()
         exponents = logs.sum(dim=0) / (int(lengths.sum()) * s.time_step)
-        gone = None if lost is None else (lost > 0) & exponents.detach().isfinite()
+        gone = None if lost is None else lost > 0
         if gone is not None and bool(gone.any()):
             exponents = torch.where(gone, torch.nan, exponents)
             _warn(gone, self.layout.dtype, self.first.eps)

@@ -53,7 +53,7 @@ class LyapunovSpectrum:
         exponents: (B, k), 1/step, or 1/time with a time_step; in the order of the frame's columns, which is that of
             decreasing exponents once the frame has aligned; Float64. Differentiable if that was asked for.
         logs: (n_blocks, B, k), log |R_ii| of each counted block between two QR decompositions, not divided by its
-            length; -inf where a direction collapsed.
+            length; -inf where a direction is zero.
         block_lengths: (n_blocks,), steps per block: qr_every, and what remains in the last one.
         final_state: the state after the last step, to continue from.
         final_frame: the frame there, (B, n, k).

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pyflossing.modules.calling import Step
 from pyflossing.modules.hidden import tolerance
+from pyflossing.modules.own_state import same_random
 from pyflossing.modules.state import State, StateLayout
 from pyflossing.modules.tangent import Push, double_backward, explain, forward_mode, require_adjoint
 
@@ -44,7 +45,16 @@ class Way:
 
 
 def choose(
-    step: Step, layout: StateLayout, method: Method, state: Tensor, x: Any, V: Tensor, *, eps: float, graph: bool
+    step: Step,
+    layout: StateLayout,
+    method: Method,
+    state: Tensor,
+    x: Any,
+    V: Tensor,
+    *,
+    eps: float,
+    graph: bool,
+    without_no_grad: bool = False,
 ) -> Way:
     """The first way that works for this step: double backward, forward mode, plain backward passes.
 
@@ -57,20 +67,25 @@ def choose(
         state, x, V: the first step, and directions to try.
         eps: relative rounding error of the coarsest type in which the step computes.
         graph: whether the spectrum is to be differentiable, for which plain backward passes do not suffice.
+        without_no_grad: whether what runs under torch.no_grad counts as a constant, which it is not in forward mode.
 
     Raises:
         ValueError: none works, or two disagree; with the reasons, and what to do.
     """
     reasons: dict[str, str] = {}
     for name, candidate, push in _ways(step, layout, method, graph):
+        if without_no_grad and method == "auto" and name == "forward":
+            continue
         try:
-            if name == "double_backward":
-                require_adjoint(candidate, layout, state, x, V, eps)
-            pushed = push(state, x, V)[1]
+            with same_random(state.device):
+                if name == "double_backward":
+                    require_adjoint(candidate, layout, state, x, V, eps)
+            with same_random(state.device):
+                pushed = push(state, x, V)[1]
         except REFUSALS as error:
             reasons[name] = explain(error)  # of several double backwards the plainest one's reason stays
             continue
-        if method == "auto" and name == "double_backward":
+        if method == "auto" and name == "double_backward" and not without_no_grad:
             _require_agreement(forward_mode(candidate, layout), state, x, V, pushed, eps)
         return Way(name, push, candidate)
     if method in PLAIN or (method == "auto" and not graph):
@@ -151,7 +166,7 @@ def _require_agreement(
         ValueError: forward mode works, too, and gives another one.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), same_random(state.device):
             warnings.simplefilter("ignore")
             other = forward(state, x, V)[1]
     except REFUSALS:
