@@ -13,6 +13,7 @@ from torch import Tensor
 from pyflossing._arguments import require_integer
 from pyflossing.modules.calling import Step, is_layered
 from pyflossing.modules.frame import starting_frame
+from pyflossing.modules.stacked import plain_jacobian
 from pyflossing.modules.state import State, StateLayout, inputs_in
 from pyflossing.modules.steps import JacobianAction, as_step, require_out_of_place
 from pyflossing.modules.tangent import Push, double_backward, explain, forward_mode, given_action
@@ -59,8 +60,9 @@ def check_jacobian(
 ) -> JacobianReport:
     """Push the same directions through one step in every way there is, and compare.
 
-    Ways: "double_backward", "forward", "finite_difference" (central ones along each direction, good to about 1e-9 in
-    Float64 and 1e-3 in Float32), "jacobian_action". A surrogate gradient differs from finite differences by design.
+    Ways: "double_backward", "backward" (plain passes), "forward", "finite_difference" (central ones along each
+    direction, good to about 1e-9 in Float64 and 1e-3 in Float32), "jacobian_action". A surrogate gradient differs from
+    finite differences by design, and so does whatever a step detaches.
 
     Args:
         step, state, dtype, batched, batch_dim, input_first: as in :func:`pyflossing.lyapunov_spectrum`.
@@ -87,6 +89,7 @@ def check_jacobian(
     if jacobian_action is not None:
         ways["jacobian_action"] = given_action(function, layout, jacobian_action)
     ways["double_backward"] = double_backward(function, layout)
+    ways["backward"] = plain_jacobian(function, layout)
     ways["forward"] = forward_mode(function, layout)
     if smooth:
         ways["finite_difference"] = _finite_difference(function, layout)
