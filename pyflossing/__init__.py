@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pyflossing.errors import NonFiniteError
     from pyflossing.legacy import trainRNNflossing, trainSRNNflossing
     from pyflossing.modules.check import check_jacobian
+    from pyflossing.modules.finite_time import finite_time_exponents
     from pyflossing.modules.flossing import floss
     from pyflossing.modules.lyapunov import lyapunov_spectrum
     from pyflossing.modules.result import LyapunovSpectrum
@@ -58,6 +59,7 @@ __all__ = [
     "WeightDistribution",
     "Weights",
     "check_jacobian",
+    "finite_time_exponents",
     "floss",
     "flossing_loss",
     "generateInputOutput",
@@ -86,6 +88,7 @@ _HOME = {
     "TrainingResult": "results",
     "Trials": "config",
     "check_jacobian": "modules.check",
+    "finite_time_exponents": "modules.finite_time",
     "floss": "modules.flossing",
     "flossing_loss": "spectrum",
     "lyapunov_spectrum": "modules.lyapunov",

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyflossing._arguments import require_finite
 from pyflossing.modules.adjoint import adjoint_spectrum
 from pyflossing.modules.frame import Frame
 from pyflossing.modules.hidden import tolerance
@@ -18,9 +19,13 @@ from pyflossing.modules.logs import added
 from pyflossing.modules.problem import Problem
 from pyflossing.modules.result import LyapunovSpectrum
 from pyflossing.modules.state import State
+from pyflossing.modules.statistics import standard_error
 from pyflossing.modules.steps import JacobianAction
 from pyflossing.modules.ways import Method
 from pyflossing.training import suitable_threads
+
+_FIRST_LOOK = 100
+_LOOK_EVERY = 64
 
 
 def lyapunov_spectrum(
@@ -44,6 +49,7 @@ def lyapunov_spectrum(
     jacobian_action: JacobianAction | None = None,
     differentiable: bool = False,
     truncate: int | None = None,
+    until: float | None = None,
 ) -> LyapunovSpectrum:
     """The leading k finite-time Lyapunov exponents of every example of a batch, in one pass.
 
@@ -82,6 +88,8 @@ def lyapunov_spectrum(
             in the order of the state's tensors, each flattened. Replaces ``method``.
         differentiable: whether exponents carry gradients, through QR, directions and trajectory.
         truncate: cut these gradients at the first QR at least so many steps after the start or the last cut.
+        until: stop as soon as all standard errors are at most this, in the exponents' unit, after at least 100 counted
+            blocks; ``n_steps`` is then the most that is taken, and ``settings.n_steps`` what was.
 
     Returns:
         the spectrum; NaN, with a warning, for exponents of which rounding leaves nothing.
@@ -91,6 +99,11 @@ def lyapunov_spectrum(
             state of its own, mixes the examples of a batch, or changes structure, shape or type of its state.
         NonFiniteError: a state or direction that is not finite, naming the step (from 1).
     """
+    if until is not None:
+        if require_finite("until", until) <= 0:
+            raise ValueError(f"until = {until!r} is not allowed: it must be a number > 0")
+        if differentiable or method == "adjoint":
+            raise ValueError("until is not allowed with differentiable=True or method='adjoint', which need all steps")
     problem = Problem.of(
         step, state, inputs, k, n_steps=n_steps, transient=transient, qr_every=qr_every, time_step=time_step,
         dtype=dtype, frame=frame, batched=batched, batch_dim=batch_dim, batch_first=batch_first,
@@ -104,8 +117,14 @@ def lyapunov_spectrum(
             logs: list[Tensor] = []
             lost: Tensor | None = None
             flat, directions = problem.state, problem.frame
-            for stretch in problem.stretches(problem.settings.truncate):
+            longest, look = (problem.settings.truncate, None) if until is None else (_LOOK_EVERY, _FIRST_LOOK)
+            for stretch in problem.stretches(longest):
                 flat, directions, found = problem.advance(flat.detach(), directions.detach(), stretch)
                 logs += found.logs
                 lost = added(lost, found.lost)
-        return problem.result(torch.stack(logs), lost, flat, directions, problem.settings.n_steps)
+                if look is not None and until is not None and len(logs) >= look:
+                    look = max(len(logs) + 1, int(1.2 * len(logs)))
+                    unit = qr_every * time_step
+                    if bool((standard_error(torch.stack(logs[:-1])) / unit <= until).all()):
+                        break
+        return problem.result(torch.stack(logs), lost, flat, directions, stretch[-1][1])

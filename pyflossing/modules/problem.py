@@ -22,7 +22,7 @@ from pyflossing.modules.stacked import plain_jacobian
 from pyflossing.modules.state import State, StateLayout, input_at, inputs_in
 from pyflossing.modules.steps import JacobianAction, require_inputs, time_first
 from pyflossing.modules.ways import METHODS, PLAIN, Method
-from pyflossing.spectrum import require_counted_steps, transient_steps
+from pyflossing.spectrum import transient_steps
 
 Block = tuple[int, int]
 """First step, and step after the last, from 0."""
@@ -96,8 +96,13 @@ class Problem:
         series = time_first(inputs_in(inputs, dtype), layout, batch_first)
         n_steps = require_inputs(series, None if n_steps is None else require_integer("n_steps", n_steps, minimum=1))
         if transient is None:
-            require_counted_steps("n_steps", n_steps)
             transient = transient_steps(n_steps)
+            if n_steps <= transient:
+                raise ValueError(
+                    f"n_steps = {n_steps} is not allowed: of n steps the first 10 + ceil(n/10) do not count, so it "
+                    "must be >= 13; for short runs take finite_time_exponents, which need no transient, or say "
+                    "transient=0"
+                )
         transient = require_integer("transient", transient, 0, n_steps - 1)
         qr_every = require_integer("qr_every", qr_every, minimum=1)
         if truncate is not None:
