@@ -93,9 +93,11 @@ class Ahead:
     def _fill(self, first: int, state: Tensor) -> None:
         end = min(first + self._chunk, self._n_steps)
         states = [state]
+        whole = isinstance(self._inputs, Tensor)
+        inputs = self._inputs[first:end].unbind(0) if whole else [input_at(self._inputs, t) for t in range(first, end)]
         with torch.no_grad():
-            for t in range(first, end):
-                states.append(self._function(states[-1], input_at(self._inputs, t)))
+            for x in inputs:
+                states.append(self._function(states[-1], x))
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("error")  # torch warns where it cannot vectorise an operation

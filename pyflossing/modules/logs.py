@@ -12,6 +12,8 @@ from torch import Tensor
 
 _AT_ONCE = 32
 _AT_ONCE_BYTES = 2**21
+_SMALL = 2**11
+"""Numbers in an R up to which copying many into one tensor is cheaper than as many calls."""
 _LOST = 4.0
 """In units of rounding: a smaller share is an error of the push."""
 _DOUBTFUL = 1e3
@@ -96,7 +98,8 @@ class Logs:
         if not counted:
             return
         self.logs += [log for i, log in enumerate(torch.log(diagonal).unbind(0)) if waiting[i][3]]
-        found = torch.stack([shares(waiting[i][0].detach()) for i in counted])
+        Rs = [waiting[i][0].detach() for i in counted]
+        found = shares(torch.stack(Rs)) if Rs[0].numel() <= _SMALL else torch.stack([shares(R) for R in Rs])
         self.lost = added(self.lost, (found < _LOST * self.eps).sum(dim=0))
 
 

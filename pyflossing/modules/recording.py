@@ -110,15 +110,34 @@ def record(function: Callable[..., tuple[Tensor, ...]], *arguments: Tensor) -> R
 
 def compiled(
     inputs: Sequence[fx.Node], operations: Sequence[fx.Node], outputs: Sequence[fx.Node]
-) -> Callable[..., Any]:
-    """A function of the tensors at ``inputs`` that runs the operations and returns the tuple at ``outputs``."""
-    graph = fx.Graph()
-    copies = {node: graph.placeholder(f"input_{i}") for i, node in enumerate(inputs)}
+) -> Callable[..., tuple[Tensor, ...]]:
+    """A function of the tensors at ``inputs`` that runs the operations and returns the tuple at ``outputs``.
+
+    It is a line of Python per operation, which calls torch's kernel itself: small steps spend their time between
+    kernels.
+    """
+    names = {node: f"t{i}" for i, node in enumerate([*inputs, *operations])}
+    known: dict[str, Any] = {}
+
+    def written(value: Any) -> str:
+        if isinstance(value, fx.Node):
+            return names[value]
+        if isinstance(value, (list, tuple)):
+            inner = "".join(f"{written(part)}, " for part in value)
+            return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+        name = f"c{len(known)}"
+        known[name] = value
+        return name
+
+    lines = [f"def run({', '.join(names[node] for node in inputs)}):"]
     for node in operations:
-        copies[node] = graph.node_copy(node, lambda n: copies[n])
-    graph.output(tuple(copies[node] for node in outputs))
-    forward: Callable[..., Any] = fx.GraphModule(torch.nn.Module(), graph).forward
-    return forward
+        kernel = written(getattr(node.target, "_op", node.target))
+        options = [f"{key}={written(value)}" for key, value in node.kwargs.items()]
+        lines.append(f"    {names[node]} = {kernel}({', '.join([*map(written, node.args), *options])})")
+    lines.append(f"    return ({''.join(names[node] + ', ' for node in outputs)})")
+    exec("\n".join(lines), known)
+    run: Callable[..., tuple[Tensor, ...]] = known["run"]
+    return run
 
 
 def _replaced(value: Any, node: Callable[[Tensor], fx.Node]) -> Any:

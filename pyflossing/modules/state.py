@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -114,8 +115,8 @@ class StateLayout:
         Raises:
             ValueError: another structure, shape or type, with words that start with ``whose``.
         """
-        if self._is_flat(state):
-            return state  # type: ignore[no-any-return]
+        if isinstance(state, Tensor) and state.shape == self._flat_shape and state.dtype == self.dtype:
+            return state
         rows = []
         for name, shape, leaf in zip(
             self.names, self.shapes, matching(state, self.template, "state", whose), strict=True
@@ -142,23 +143,18 @@ class StateLayout:
 
     def unflatten(self, flat: Tensor) -> State:
         """The state of a flat tensor (*batch, n), as views where its type allows it."""
-        if self._is_flat(flat):
+        if self._flat_shape is not None:
             return flat
         sizes = [math.prod(shape) for shape in self.shapes]
         parts = torch.split_with_sizes(flat, sizes, dim=-1) if len(sizes) > 1 else (flat,)
         tensors = iter([self._own(part, shape) for part, shape in zip(parts, self.shapes, strict=True)])
         return map_tree(lambda _: next(tensors), self.template)
 
-    def _is_flat(self, state: State) -> bool:
-        """Whether a state is its own flat tensor, which saves most steps the work."""
-        return (
-            isinstance(self.template, Tensor)
-            and isinstance(state, Tensor)
-            and state.dtype == self.dtype == self.own
-            and not self.batch_dim
-            and state.shape == self.batch + self.shapes[0]
-            and len(self.shapes[0]) == 1
-        )
+    @cached_property
+    def _flat_shape(self) -> tuple[int, ...] | None:
+        """Shape of a state that is its own flat tensor, which saves most steps the work; None for others."""
+        plain = isinstance(self.template, Tensor) and self.dtype == self.own and not self.batch_dim
+        return (*self.batch, *self.shapes[0]) if plain and len(self.shapes[0]) == 1 else None
 
     def _own(self, part: Tensor, shape: tuple[int, ...]) -> Tensor:
         tensor = part.reshape(self.batch + shape)
