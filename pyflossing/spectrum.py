@@ -111,7 +111,7 @@ def flossing_loss(exponents: Tensor | LyapunovSpectrum, target: float | Tensor =
         ValueError: another side.
     """
     require_choice("side", side, SIDES)
-    difference = (exponents if isinstance(exponents, Tensor) else exponents.exponents) - target
+    difference = (exponents if isinstance(exponents, Tensor) else exponents.for_loss()) - target
     if side == "expanding":
         difference = torch.relu(difference)
     elif side == "contracting":

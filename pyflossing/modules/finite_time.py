@@ -18,7 +18,6 @@ from pyflossing.modules.adjoint import choose_pull
 from pyflossing.modules.hidden import tolerance
 from pyflossing.modules.logs import decomposed
 from pyflossing.modules.problem import Problem
-from pyflossing.modules.stacked import jacobians
 from pyflossing.modules.state import State, input_at
 from pyflossing.modules.tangent import on_flat
 from pyflossing.modules.ways import Method
@@ -121,11 +120,7 @@ def _products(problem: Problem) -> tuple[list[Tensor], Product, Product]:
         eye = torch.eye(n, dtype=layout.dtype, device=problem.state.device).expand(*layout.batch, n, n)
         found = []
         for t in range(T):
-            x = input_at(problem.inputs, t)
-            if way.push is None:
-                following, jacobian = jacobians(way.step, layout, states[-1], x)
-            else:
-                following, jacobian = way.push(states[-1], x, eye)
+            following, jacobian = problem.advance_one(t, states[-1], eye)
             states.append(following)
             found.append(jacobian.double())
         stored = _Stored(torch.stack(found))

@@ -16,7 +16,7 @@ from pyflossing._arguments import require_choice, require_finite, require_intege
 from pyflossing.errors import NonFiniteError
 from pyflossing.modules.first_step import FirstStep
 from pyflossing.modules.logs import Logs, RoundingWarning, added
-from pyflossing.modules.problem import Problem
+from pyflossing.modules.problem import Problem, require_gradients
 from pyflossing.modules.result import LyapunovSpectrum
 from pyflossing.modules.state import State
 from pyflossing.spectrum import SIDES, Side, flossing_loss
@@ -63,7 +63,8 @@ def floss(
 
     Args:
         step: as in :func:`lyapunov_spectrum`.
-        parameters: what may change; the optimiser must hold them, and may hold more.
+        parameters: what may change, without those that are frozen (``requires_grad=False``); the optimiser must hold
+            them, and may hold more.
         optimiser: the caller's own. Not LBFGS, which evaluates several times per step.
         sample: gives state and inputs for an epoch (from 1); both without gradients.
         n_epochs: updates to make.
@@ -79,6 +80,7 @@ def floss(
         ValueError: as :func:`lyapunov_spectrum`; or an argument out of range, or a parameter without influence.
         NonFiniteError: a state, direction, exponent or gradient is not finite; the parameters are as before the update.
     """
+    require_gradients("floss")
     chosen = _checked(parameters, optimiser)
     require_choice("side", side, SIDES)
     require_integer("n_epochs", n_epochs, minimum=1)
@@ -180,15 +182,15 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 def _checked(parameters: Iterable[Tensor], optimiser: Optimizer) -> list[Tensor]:
     if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
         raise ValueError("parameters is not allowed: it must be a list of tensors, such as module.parameters()")
-    chosen = list(parameters)
+    given = list(parameters)
+    chosen = [parameter for parameter in given if parameter.requires_grad]
     if not chosen:
-        raise ValueError("parameters = [] is not allowed: it must hold at least one tensor")
+        found = "all are frozen: set requires_grad for some" if given else "it must hold at least one tensor"
+        raise ValueError(f"parameters = {'[...]' if given else '[]'} is not allowed: {found}")
     if isinstance(optimiser, torch.optim.LBFGS):
         raise ValueError("optimiser = LBFGS is not allowed: it must make one update per gradient, as Adam and SGD do")
     held = {id(p) for group in optimiser.param_groups for p in group["params"]}
-    for i, parameter in enumerate(chosen):
-        if not parameter.requires_grad:
-            raise ValueError(f"parameters[{i}] does not require a gradient: set requires_grad")
-        if id(parameter) not in held:
+    for i, parameter in enumerate(given):
+        if parameter.requires_grad and id(parameter) not in held:
             raise ValueError(f"parameters[{i}] is not held by the optimiser, which could not change it")
     return chosen

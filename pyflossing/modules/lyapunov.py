@@ -16,7 +16,7 @@ from pyflossing.modules.adjoint import adjoint_spectrum
 from pyflossing.modules.frame import Frame
 from pyflossing.modules.hidden import tolerance
 from pyflossing.modules.logs import added
-from pyflossing.modules.problem import Problem
+from pyflossing.modules.problem import Problem, require_gradients
 from pyflossing.modules.result import LyapunovSpectrum
 from pyflossing.modules.state import State
 from pyflossing.modules.statistics import standard_error
@@ -99,6 +99,8 @@ def lyapunov_spectrum(
             state of its own, mixes the examples of a batch, or changes structure, shape or type of its state.
         NonFiniteError: a state or direction that is not finite, naming the step (from 1).
     """
+    if differentiable:
+        require_gradients("differentiable=True")
     if until is not None:
         if require_finite("until", until) <= 0:
             raise ValueError(f"until = {until!r} is not allowed: it must be a number > 0")

@@ -225,6 +225,19 @@ class Problem:
         raise NonFiniteError(f"the {culprit} is not finite{where}; {advice}", quantity=culprit, step=end)
 
 
+def require_gradients(what: str) -> None:
+    """Refuse what is to be differentiated where nothing is.
+
+    Raises:
+        ValueError: under torch.no_grad() or torch.inference_mode().
+    """
+    if not torch.is_grad_enabled():
+        raise ValueError(
+            f"{what} is not allowed under torch.no_grad() or torch.inference_mode(), where nothing has a gradient: "
+            "call it outside"
+        )
+
+
 def _warn(gone: Tensor, dtype: torch.dtype, eps: float) -> None:
     """Say which exponents are NaN, and what to do."""
     index = gone.reshape(-1, gone.shape[-1]).any(dim=0).nonzero()[:, 0]

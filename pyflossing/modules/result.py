@@ -18,6 +18,21 @@ from pyflossing.modules.state import State
 _FEWEST_BLOCKS = 8
 
 
+class _WithoutGradient(torch.autograd.Function):
+    """The identity, whose backward pass refuses."""
+
+    @staticmethod
+    def forward(ctx: Any, exponents: Tensor, _: Tensor) -> Tensor:
+        return exponents.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        raise RuntimeError(
+            "this spectrum carries no gradients: compute it with differentiable=True, with parameters that require "
+            "gradients"
+        )
+
+
 @dataclass(frozen=True)
 class SpectrumSettings:
     """How a spectrum was computed.
@@ -86,6 +101,13 @@ class LyapunovSpectrum:
         if len(series) < _FEWEST_BLOCKS:
             return torch.full_like(self.exponents.detach(), torch.nan)
         return torch.where(self.exponents.detach().isnan(), torch.nan, statistics.standard_error(series))
+
+    def for_loss(self) -> Tensor:
+        """(B, k), the exponents; a backward pass says in words if they were not computed with gradients."""
+        if self.exponents.requires_grad or not torch.is_grad_enabled():
+            return self.exponents
+        refusing: Tensor = _WithoutGradient.apply(self.exponents, torch.zeros((), requires_grad=True))  # type: ignore[no-untyped-call]
+        return refusing
 
     def local_exponents(self) -> Tensor:
         """(n_blocks, B, k): growth rate of each counted block, 1/step or 1/time; the exponent is their mean."""

@@ -4,8 +4,9 @@
 
 Each number is the other program's time, or ours, divided by that of one push per step with autograd, which is how
 spectra were computed before many steps were taken at once; medians of five rounds, in which all programs take turns.
-All work in Float64, with a QR decomposition in every step, on the same network, inputs and directions. The loop, clvlib and
-JAX have the RNN's Jacobian written by hand. clvlib and JAX (extra ``bench``) are left out where they are not installed.
+All work in Float64, with a QR decomposition in every step, on the same network, inputs and directions. The loop, clvlib
+and JAX have the RNN's Jacobian written by hand. clvlib and JAX (extra ``bench``) are left out where they are not
+installed.
 """
 
 from __future__ import annotations
