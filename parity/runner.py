@@ -14,7 +14,7 @@ from parity.bridge.connection import JuliaConnection
 from parity.bridge.errors import NotRecorded
 from parity.checks.comparators import Judged, Verdict
 from parity.checks.model import Arrays, Check, SkipCheck
-from pyflossing.training.loop import suitable_threads
+from pyflossing._support.threads import suitable_threads
 
 _MOST_UNITS = 80
 """Of the networks that are compared; with more threads than pay for so few, the report can take many times as long."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         flossing_loss,
         initial_weights,
     )
-    from pyflossing.modules import LyapunovSpectrum, check_jacobian, floss, lyapunov_spectrum
+    from pyflossing.modules import LyapunovSpectrum, check_jacobian, finite_time_exponents, floss, lyapunov_spectrum
     from pyflossing.training import TrainingResult, train, train_ensemble
 else:
     # loaded at first use: streams, tasks and weights do without torch and its seconds of start-up
@@ -49,7 +49,7 @@ else:
             "flossing_loss",
             "initial_weights",
         ),
-        modules=("LyapunovSpectrum", "check_jacobian", "floss", "lyapunov_spectrum"),
+        modules=("LyapunovSpectrum", "check_jacobian", "finite_time_exponents", "floss", "lyapunov_spectrum"),
         training=("TrainingResult", "train", "train_ensemble"),
     )
 
@@ -76,6 +76,7 @@ __all__ = [
     "Weights",
     "__version__",
     "check_jacobian",
+    "finite_time_exponents",
     "floss",
     "flossing_loss",
     "generateInputOutput",

@@ -21,6 +21,7 @@ from parity.checks.comparators import Estimate, Verdict
 from parity.checks.evaluate import undecided_share
 from parity.checks.model import Array
 from parity.checks.moved_runs import Moved, moved_runs, starts
+from pyflossing._support.threads import suitable_threads
 from pyflossing.config import TrainingConfig
 from pyflossing.model import loss
 from pyflossing.training import loop, records
@@ -86,7 +87,7 @@ class Run:
 
 def simulate(config: TrainingConfig, max_records: int | None = None) -> Run:
     """One run of ours, or its first ``max_records`` flossing and training epochs."""
-    with loop.suitable_threads(config.n_units):
+    with suitable_threads(config.n_units):
         state = initial_state(config)
         initial = state.parameters
         epochs: list[records.EpochRecord] = []

@@ -15,6 +15,7 @@ import torch
 
 from parity.checks import general
 from parity.checks.model import Array
+from pyflossing._support.threads import suitable_threads
 from pyflossing.config import TrainingConfig
 from pyflossing.gradients import flossing_pass, training_pass
 from pyflossing.gradients.by_autograd import FLOSSED, TrainingGradient
@@ -22,7 +23,7 @@ from pyflossing.julia_random import MersenneTwister
 from pyflossing.model import weights
 from pyflossing.model.loss import Parameters
 from pyflossing.model.networks import BuiltIn
-from pyflossing.training import epochs, loop
+from pyflossing.training import epochs
 from pyflossing.training.optimiser import Rates, adam_updates
 from pyflossing.training.state import TrainingState, initial_state
 
@@ -102,7 +103,7 @@ def moved_runs(
     states = [replace(state) for state in states]
     rows: dict[str, list[Array]] = {}
     readouts = []
-    with loop.suitable_threads(config.n_units):
+    with suitable_threads(config.n_units):
         for done, record in enumerate(_epochs(config, states, algorithm), 1):
             readout = record.pop("readout", None)
             if readout is not None:

@@ -21,6 +21,7 @@ from parity.checks.evaluate import estimates
 from parity.checks.julia_run import JuliaEpoch, Moments, julia_epochs
 from parity.checks.model import Array, Arrays
 from parity.checks.step import UPDATE_CAUSE, adam_state, update_bound
+from pyflossing._support.threads import suitable_threads
 from pyflossing.config import TrainingConfig
 from pyflossing.gradients.by_autograd import FLOSSED, TrainingGradient
 from pyflossing.model.loss import Parameters
@@ -106,7 +107,7 @@ def _bounded(title: str, ours: dict[str, Any], of: JuliaEpoch, config: TrainingC
 @lru_cache(maxsize=256)
 def _next_record(config: TrainingConfig, of: JuliaEpoch) -> records.Record:
     """What our run does next from where Julia's is."""
-    with loop.suitable_threads(config.n_units):
+    with suitable_threads(config.n_units):
         return next(loop.run(config, _state(config, of)))
 
 

@@ -165,17 +165,21 @@ class Array:
         dtype: their type.
         shape: a length that is a text is the same wherever that text stands.
         least, most: the limits.
+        any_number: whether there are no limits, and what is not a number is allowed too.
     """
 
     dtype: str
     shape: tuple[int | str, ...]
     least: float = -LARGEST
     most: float = LARGEST
+    any_number: bool = False
 
     def check(self, name: str, value: Any) -> None:
         """See ``Declaration``."""
         if not isinstance(value, np.ndarray) or value.dtype != self.dtype:
             raise FieldError(name, value, f"it must be an array of {self.dtype}")
+        if self.any_number:
+            return
         low, high = (value.min().item(), value.max().item()) if value.size else (self.least, self.most)
         if not (self.least <= low and high <= self.most):  # so a NaN is refused
             raise FieldError(

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pyflossing._support.threads import suitable_threads
 from pyflossing.config.schedule import FlossingSchedule
 from pyflossing.config.sections import Adam, Flossing, Seeds, Trials
 from pyflossing.config.settings import TrainingConfig
@@ -20,7 +21,7 @@ from pyflossing.model.networks import BinaryNetwork
 from pyflossing.model.surrogates import Surrogate
 from pyflossing.model.tasks import DelayedXOR
 from pyflossing.plots._style import BLACK, BLUE, GREEN, GREY, VERMILION
-from pyflossing.training.loop import run, suitable_threads
+from pyflossing.training.loop import run
 from pyflossing.training.records import FlossingRecord
 from pyflossing.training.result import versions
 from pyflossing.training.state import initial_state

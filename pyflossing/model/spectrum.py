@@ -25,9 +25,8 @@ SIDES = ("both", "expanding", "contracting")
 class HasExponents(Protocol):
     """A spectrum, such as :class:`pyflossing.LyapunovSpectrum`."""
 
-    @property
-    def exponents(self) -> Tensor:
-        """1/step, any shape."""
+    def for_loss(self) -> Tensor:
+        """The exponents, 1/step, any shape; a backward pass through them says so if they carry no gradients."""
 
 
 def transient_steps(n_steps: int) -> int:
@@ -118,7 +117,7 @@ def flossing_loss(exponents: Tensor | HasExponents, target: float | Tensor = 0.0
         ValueError: another side.
     """
     require_choice("side", side, SIDES)
-    difference = (exponents if isinstance(exponents, Tensor) else exponents.exponents) - target
+    difference = (exponents if isinstance(exponents, Tensor) else exponents.for_loss()) - target
     if side == "expanding":
         difference = torch.relu(difference)
     elif side == "contracting":

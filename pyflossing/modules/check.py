@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from pyflossing._support.arguments import require_integer
+from pyflossing.modules.calling import Step, is_layered
 from pyflossing.modules.frame import starting_frame
-from pyflossing.modules.state import State, StateLayout, convert, inputs_in
-from pyflossing.modules.steps import JacobianAction, Step, as_step, require_out_of_place
+from pyflossing.modules.stacked import plain_jacobian
+from pyflossing.modules.state import State, StateLayout, inputs_in
+from pyflossing.modules.steps import JacobianAction, as_step, require_out_of_place
 from pyflossing.modules.tangent import Push, double_backward, explain, forward_mode, given_action
 
 
@@ -52,15 +54,18 @@ def check_jacobian(
     seed: int = 1,
     dtype: torch.dtype | None = None,
     batched: bool = True,
+    batch_dim: int | None = None,
+    input_first: bool | None = None,
     tolerance: float | None = None,
 ) -> JacobianReport:
     """Push the same directions through one step in every way there is, and compare.
 
-    Ways: "double_backward", "forward", "finite_difference" (central ones along each direction, good to about 1e-9 in
-    Float64 and 1e-3 in Float32), "jacobian_action". A surrogate gradient differs from finite differences by design.
+    Ways: "double_backward", "backward" (plain passes), "forward", "finite_difference" (central ones along each
+    direction, good to about 1e-9 in Float64 and 1e-3 in Float32), "jacobian_action". A surrogate gradient differs from
+    finite differences by design, and so does whatever a step detaches.
 
     Args:
-        step, state, dtype, batched: as in :func:`pyflossing.lyapunov_spectrum`.
+        step, state, dtype, batched, batch_dim, input_first: as in :func:`pyflossing.lyapunov_spectrum`.
         x: the input of this one step.
         jacobian_action: the derivative written by hand, to be checked.
         smooth: whether finite differences are taken.
@@ -71,17 +76,20 @@ def check_jacobian(
     Raises:
         ValueError: as for a spectrum's step and state; or a difference above the tolerance.
     """
-    layout = StateLayout.of(state, batched=batched, dtype=dtype)
+    if batch_dim is None:
+        batch_dim = 1 if is_layered(step) else 0
+    layout = StateLayout.of(state, batched=batched, dtype=dtype, batch_dim=batch_dim if batched else 0)
     k = min(layout.n_states, 8) if k is None else require_integer("k", k, 1, layout.n_states)
-    flat = layout.flatten(convert(state, lambda t: t.to(layout.dtype)), "state:").detach()
+    flat = layout.flatten(layout.convert(state), "state:").detach()
     x = inputs_in(x, dtype)
-    function = as_step(step, dtype)
+    function = as_step(step, layout, flat, x, dtype, input_first)
     require_out_of_place(function, layout, flat, x)
     frame, _ = starting_frame(seed, layout, k, flat.device)
     ways: dict[str, Push] = {}
     if jacobian_action is not None:
         ways["jacobian_action"] = given_action(function, layout, jacobian_action)
     ways["double_backward"] = double_backward(function, layout)
+    ways["backward"] = plain_jacobian(function, layout)
     ways["forward"] = forward_mode(function, layout)
     if smooth:
         ways["finite_difference"] = _finite_difference(function, layout)

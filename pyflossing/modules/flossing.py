@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,9 @@ from pyflossing._support.arguments import require_choice, require_finite, requir
 from pyflossing._support.errors import NonFiniteError
 from pyflossing._support.norms import euclidean_norm, scaled
 from pyflossing.model.spectrum import SIDES, Side, flossing_loss
-from pyflossing.modules.lyapunov import Problem
+from pyflossing.modules.first_step import FirstStep
+from pyflossing.modules.logs import Logs, RoundingWarning, added
+from pyflossing.modules.problem import Problem, require_gradients
 from pyflossing.modules.result import LyapunovSpectrum
 from pyflossing.modules.state import State
 
@@ -61,7 +64,8 @@ def floss(
 
     Args:
         step: as in :func:`lyapunov_spectrum`.
-        parameters: what may change; the optimiser must hold them, and may hold more.
+        parameters: what may change, without those that are frozen (``requires_grad=False``); the optimiser must hold
+            them, and may hold more.
         optimiser: the caller's own. Not LBFGS, which evaluates several times per step.
         sample: gives state and inputs for an epoch (from 1); both without gradients.
         n_epochs: updates to make.
@@ -77,6 +81,7 @@ def floss(
         ValueError: as :func:`lyapunov_spectrum`; or an argument out of range, or a parameter without influence.
         NonFiniteError: a state, direction, exponent or gradient is not finite; the parameters are as before the update.
     """
+    require_gradients("floss")
     chosen = _checked(parameters, optimiser)
     require_choice("side", side, SIDES)
     require_integer("n_epochs", n_epochs, minimum=1)
@@ -87,9 +92,10 @@ def floss(
     exponents: list[Tensor] = []
     losses: list[Tensor] = []
     norms: list[Tensor] = []
+    known: FirstStep | None = None
     for epoch in range(1, n_epochs + 1):
-        problem = Problem.of(step, *sample(epoch), k, **settings)
-        settings |= {} if "jacobian_action" in settings else {"method": problem.settings.method}
+        problem = Problem.of(step, *sample(epoch), k, differentiable=True, known=known, **settings)
+        known = problem.first
         if exponents and exponents[0].shape != (*problem.layout.batch, problem.settings.n_exponents):
             raise ValueError(f"sample({epoch}) gives another batch size or state size than sample(1): keep it the same")
         optimiser.zero_grad(set_to_none=True)
@@ -125,8 +131,10 @@ def _gradients(
     problem: Problem, parameters: list[Tensor], target: float | Tensor, side: Side
 ) -> tuple[LyapunovSpectrum, Tensor, list[Tensor]]:
     """Spectrum, loss, and the gradient of every parameter."""
-    stretches = list(problem.stretches())
-    starts, logs = [], []
+    stretches = list(problem.stretches(problem.settings.truncate))
+    starts: list[tuple[Tensor, Tensor]] = []
+    logs: list[Logs] = []
+    lost: Tensor | None = None
     state, frame = problem.state, problem.frame
     whole = len(stretches) == 1  # then the graph of the first run serves
     for stretch in stretches:
@@ -134,23 +142,27 @@ def _gradients(
         with torch.set_grad_enabled(whole):
             state, frame, found = problem.advance(state, frame, stretch)
         logs.append(found)
-    everything = torch.stack([log for found in logs for log in found])
-    spectrum = problem.result(everything.detach(), state, frame)
+        lost = added(lost, found.lost)
+    everything = torch.stack([log for found in logs for log in found.logs])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RoundingWarning)  # an error follows
+        spectrum = problem.result(everything.detach(), lost, state, frame, problem.settings.n_steps)
     exponents = spectrum.exponents.clone().requires_grad_()
     loss = flossing_loss(exponents, target, side)
     if not math.isfinite(float(loss.detach())):
         raise NonFiniteError(
-            "an exponent is -inf because its direction collapsed to zero length: take fewer exponents",
+            "an exponent is -inf or NaN because its direction collapsed to zero length, or to rounding errors: take "
+            "fewer exponents",
             quantity="exponent",
         )
     (weight,) = torch.autograd.grad(loss, exponents)
     weight = weight / ((problem.settings.n_steps - problem.settings.transient) * problem.settings.time_step)
     total: list[Tensor | None] = [None] * len(parameters)
     for start, stretch, seen in zip(starts, stretches, logs, strict=True):
-        if not seen:
+        if not seen.logs:
             continue  # the transient counts for nothing
         found = seen if whole else problem.advance(*start, stretch)[2]
-        inner = (torch.stack(found) * weight).sum()
+        inner = (torch.stack(found.logs) * weight).sum()
         parts = torch.autograd.grad(inner, parameters, allow_unused=True) if inner.requires_grad else ()
         total = [_sum(a, b) for a, b in zip(total, parts, strict=True)] if parts else total
     missing = [i for i, gradient in enumerate(total) if gradient is None]
@@ -172,15 +184,15 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 def _checked(parameters: Iterable[Tensor], optimiser: Optimizer) -> list[Tensor]:
     if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
         raise ValueError("parameters is not allowed: it must be a list of tensors, such as module.parameters()")
-    chosen = list(parameters)
+    given = list(parameters)
+    chosen = [parameter for parameter in given if parameter.requires_grad]
     if not chosen:
-        raise ValueError("parameters = [] is not allowed: it must hold at least one tensor")
+        found = "all are frozen: set requires_grad for some" if given else "it must hold at least one tensor"
+        raise ValueError(f"parameters = {'[...]' if given else '[]'} is not allowed: {found}")
     if isinstance(optimiser, torch.optim.LBFGS):
         raise ValueError("optimiser = LBFGS is not allowed: it must make one update per gradient, as Adam and SGD do")
     held = {id(p) for group in optimiser.param_groups for p in group["params"]}
-    for i, parameter in enumerate(chosen):
-        if not parameter.requires_grad:
-            raise ValueError(f"parameters[{i}] does not require a gradient: set requires_grad")
-        if id(parameter) not in held:
+    for i, parameter in enumerate(given):
+        if parameter.requires_grad and id(parameter) not in held:
             raise ValueError(f"parameters[{i}] is not held by the optimiser, which could not change it")
     return chosen

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pyflossing.modules import statistics
+from pyflossing.modules.drawing import draw_spectrum
 from pyflossing.modules.state import State
+
+_FEWEST_BLOCKS = 8
+
+
+class _WithoutGradient(torch.autograd.Function):
+    """The identity, whose backward pass refuses."""
+
+    @staticmethod
+    def forward(ctx: Any, exponents: Tensor, _: Tensor) -> Tensor:
+        return exponents.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        raise RuntimeError(
+            "this spectrum carries no gradients: compute it with differentiable=True, with parameters that require "
+            "gradients"
+        )
 
 
 @dataclass(frozen=True)
@@ -23,11 +44,12 @@ class SpectrumSettings:
         transient: first steps that do not count.
         qr_every: steps between QR decompositions.
         time_step: time per step; exponents are in 1/time.
-        method: "forward", "double_backward" or "jacobian_action".
+        method: "forward", "double_backward", "backward", "adjoint" or "jacobian_action".
         frame: where the starting frame is from.
         dtype: of states and directions.
         device: on which they lay.
         truncate: steps after which gradients are cut, None for never.
+        evaluation: "recorded" or "stacked", where the derivative is taken for many steps at once, or "step by step".
     """
 
     n_exponents: int
@@ -41,6 +63,7 @@ class SpectrumSettings:
     dtype: str
     device: str
     truncate: int | None = None
+    evaluation: str = "step by step"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +74,7 @@ class LyapunovSpectrum:
         exponents: (B, k), 1/step, or 1/time with a time_step; in the order of the frame's columns, which is that of
             decreasing exponents once the frame has aligned; Float64. Differentiable if that was asked for.
         logs: (n_blocks, B, k), log |R_ii| of each counted block between two QR decompositions, not divided by its
-            length; -inf where a direction collapsed.
+            length; -inf where a direction is zero.
         block_lengths: (n_blocks,), steps per block: qr_every, and what remains in the last one.
         final_state: the state after the last step, to continue from.
         final_frame: the frame there, (B, n, k).
@@ -67,14 +90,69 @@ class LyapunovSpectrum:
 
     @cached_property
     def standard_error(self) -> Tensor:
-        """(B, k): error of the time average, from blocks of whole blocks (:func:`statistics.standard_error`).
+        """(B, k): error of the time average, from the spectrum of the blocks (:func:`statistics.standard_error`).
 
         It tells how far the average over these steps may lie from that over other, equally long stretches; not the
-        bias of a transient that was too short. NaN with fewer than two full blocks.
+        bias of a transient that was too short. NaN with fewer than 8 full blocks.
         """
         full = self.block_lengths == self.settings.qr_every
         unit = self.settings.qr_every * self.settings.time_step
-        return statistics.standard_error(self.logs.detach()[full] / unit)
+        series = self.logs.detach()[full] / unit
+        if len(series) < _FEWEST_BLOCKS:
+            return torch.full_like(self.exponents.detach(), torch.nan)
+        return torch.where(self.exponents.detach().isnan(), torch.nan, statistics.standard_error(series))
+
+    def for_loss(self) -> Tensor:
+        """(B, k), the exponents; a backward pass says in words if they were not computed with gradients."""
+        if self.exponents.requires_grad or not torch.is_grad_enabled():
+            return self.exponents
+        refusing: Tensor = _WithoutGradient.apply(self.exponents, torch.zeros((), requires_grad=True))  # type: ignore[no-untyped-call]
+        return refusing
+
+    def local_exponents(self) -> Tensor:
+        """(n_blocks, B, k): growth rate of each counted block, 1/step or 1/time; the exponent is their mean."""
+        time = self.block_lengths * self.settings.time_step
+        return self.logs.detach() / time.reshape(-1, *[1] * (self.logs.dim() - 1))
+
+    def joined(self, later: LyapunovSpectrum) -> LyapunovSpectrum:
+        """This run and its continuation as one, of which all counted blocks count.
+
+        Args:
+            later: a run with ``transient=0`` from this one's ``final_state``, ``frame=final_frame`` and the same steps
+                between QR decompositions.
+
+        Raises:
+            ValueError: ``later`` is no continuation.
+        """
+        a, b = self.settings, later.settings
+        for name in ("n_exponents", "n_states", "qr_every", "time_step", "method"):
+            if getattr(a, name) != getattr(b, name):
+                raise ValueError(f"later has {name} = {getattr(b, name)!r}, but this run {getattr(a, name)!r}")
+        if b.transient or a.method == "adjoint":
+            raise ValueError(
+                "later is not allowed: a continuation starts with transient=0, and the adjoint's directions end at the "
+                "start of its run"
+            )
+        logs, lengths = torch.cat([self.logs, later.logs]), torch.cat([self.block_lengths, later.block_lengths])
+        parts = [part.exponents * part.block_lengths.sum() for part in (self, later)]
+        settings = replace(a, n_steps=a.n_steps + b.n_steps)
+        exponents = (parts[0] + parts[1]) / lengths.sum()
+        return LyapunovSpectrum(exponents, logs, lengths, later.final_state, later.final_frame, settings)
+
+    def save(self, path: str | Path) -> None:
+        """Write an npz file; :meth:`load` reads it (:func:`files.save_spectrum`)."""
+        files = import_module("pyflossing.modules.files")
+        files.save_spectrum(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> LyapunovSpectrum:
+        """Read a file of :meth:`save`; nothing is unpickled (:func:`files.load_spectrum`)."""
+        found: LyapunovSpectrum = import_module("pyflossing.modules.files").load_spectrum(path)
+        return found
+
+    def plot(self, ax: Any = None, *, label: str | None = None, color: Any = None) -> Any:
+        """Draw exponents over their index with error bars; needs matplotlib (:func:`drawing.draw_spectrum`)."""
+        return draw_spectrum(self, ax, label=label, color=color)
 
     def convergence(self) -> tuple[Tensor, Tensor]:
         """Counted time (n_blocks,) and the exponents as they would be had it ended there, (n_blocks, B, k)."""

@@ -1,50 +1,60 @@
-"""States of any structure as one flat tensor: tensors, and tuples, lists and dicts of them, nested as they like."""
+"""States of any structure as one flat real tensor, and inputs step by step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pyflossing._support.alignment import aligned
+from pyflossing.modules.tree import leaves_of, map_tree, matching
 
 State = Any
-"""A tensor, or a tuple (named or not), list or dict of states."""
+"""A tensor, or a tuple (named or not), list, dict, dataclass or registered pytree of states."""
 
-_LEAF = "tensor"
-_DTYPES = (torch.float32, torch.float64)
+_WIDE = (torch.float32, torch.float64)
+_NARROW = (torch.bfloat16, torch.float16)
+_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 
 
 @dataclass(frozen=True)
 class StateLayout:
     """How a state is laid out in a flat tensor (*batch, n): its tensors one after the other, each row-major.
 
+    Complex numbers count as two, real and imaginary part.
+
     Attributes:
-        template: the structure, with a placeholder for each tensor.
+        template: a state of this structure.
         names: of the tensors, such as "state[0]" or "state['mem']".
-        shapes: of the tensors without the batch.
+        shapes: of the tensors without the batch; of complex ones with a last dimension of 2.
         batch: (B,), or () for a single state.
-        dtype: Float32 or Float64, of every tensor.
+        batch_dim: where the batch is in the state's own tensors.
+        dtype: Float32 or Float64, of flat states, directions and QR decompositions.
+        own: type of the state's tensors, which may be a half type or complex.
     """
 
     template: Any
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
     batch: tuple[int, ...]
+    batch_dim: int
     dtype: torch.dtype
+    own: torch.dtype
 
     @classmethod
-    def of(cls, state: State, *, batched: bool, dtype: torch.dtype | None = None) -> StateLayout:
+    def of(cls, state: State, *, batched: bool, dtype: torch.dtype | None = None, batch_dim: int = 0) -> StateLayout:
         """The layout of a state at the start.
 
         Args:
-            state: the state; the first dimension of every tensor is the batch if ``batched``.
-            batched: whether it is.
-            dtype: into which the state will be converted; its own by default.
+            state: the state.
+            batched: whether its tensors have a dimension of examples.
+            dtype: into which the state will be converted; its own by default, Float32 for half types.
+            batch_dim: which dimension of every tensor is that of the examples.
 
         Raises:
             ValueError: no tensors, integers, types that differ, batches that differ.
@@ -54,26 +64,34 @@ class StateLayout:
             raise ValueError("state has no tensors: it must be a tensor, or a tuple, list or dict of tensors")
         for name, leaf in leaves:
             _require_floating(name, leaf)
-            if batched and leaf.dim() == 0:
+            if batched and leaf.dim() <= batch_dim:
                 raise ValueError(f"{name} has no dimension for the batch: give one, or say batched=False")
-        found = dtype if dtype is not None else leaves[0][1].dtype
-        if found not in _DTYPES:
-            raise ValueError(f"dtype = {found} is not allowed: QR decompositions want torch.float32 or torch.float64")
+        if dtype is not None and dtype not in _WIDE:
+            raise ValueError(f"dtype = {dtype} is not allowed: QR decompositions want torch.float32 or torch.float64")
+        own = own_type(leaves[0][1], dtype)
         for name, leaf in leaves:
-            if dtype is None and leaf.dtype != found:
-                raise ValueError(f"{name} has type {leaf.dtype}, but {leaves[0][0]} {found}: give all one type")
-            if batched and leaf.shape[0] != leaves[0][1].shape[0]:
+            if own_type(leaf, dtype) != own:
+                raise ValueError(f"{name} has type {leaf.dtype}, but {leaves[0][0]} {own}: give all one type")
+            if batched and leaf.shape[batch_dim] != leaves[0][1].shape[batch_dim]:
                 raise ValueError(
-                    f"{name} has batch size {leaf.shape[0]}, but {leaves[0][0]} {leaves[0][1].shape[0]}: the first "
-                    "dimension of every tensor is the batch"
+                    f"{name} has batch size {leaf.shape[batch_dim]}, but {leaves[0][0]} "
+                    f"{leaves[0][1].shape[batch_dim]}: dimension {batch_dim} of every tensor is the batch"
                 )
-        start = 1 if batched else 0
+        tail = (2,) if own.is_complex else ()
+        shapes = []
+        for _, leaf in leaves:
+            shape = list(leaf.shape)
+            if batched:
+                del shape[batch_dim]
+            shapes.append((*shape, *tail))
         layout = cls(
-            template=_map(state, lambda leaf: _LEAF),
+            template=state,
             names=tuple(name for name, _ in leaves),
-            shapes=tuple(tuple(leaf.shape[start:]) for _, leaf in leaves),
-            batch=tuple(leaves[0][1].shape[:start]),
-            dtype=found,
+            shapes=tuple(shapes),
+            batch=(leaves[0][1].shape[batch_dim],) if batched else (),
+            batch_dim=batch_dim,
+            dtype=torch.float32 if own in _NARROW else _REAL.get(own, own),
+            own=own,
         )
         if layout.n_states == 0 or 0 in layout.batch:
             raise ValueError(f"state is empty: shape {tuple(leaves[0][1].shape)} of {leaves[0][0]}")
@@ -84,115 +102,113 @@ class StateLayout:
         """n, the numbers in one example's state."""
         return sum(math.prod(shape) for shape in self.shapes)
 
+    def with_batch(self, size: int) -> StateLayout:
+        """The same layout for another number of examples."""
+        return replace(self, batch=(size,))
+
+    def convert(self, state: State) -> State:
+        """A state in this layout's own type, without a graph, usable in one even if it was made in inference mode."""
+        return map_tree(lambda t: usable(t).to(self.own), state)
+
     def flatten(self, state: State, whose: str = "the step returned a state whose") -> Tensor:
         """The flat tensor (*batch, n) of a state of this layout.
 
         Raises:
             ValueError: another structure, shape or type, with words that start with ``whose``.
         """
-        leaves = list(_matching(state, self.template, "state", whose))
-        for name, shape, leaf in zip(self.names, self.shapes, leaves, strict=True):
-            if tuple(leaf.shape) != self.batch + shape:
+        if isinstance(state, Tensor) and state.shape == self._flat_shape and state.dtype == self.dtype:
+            return state
+        rows = []
+        for name, shape, leaf in zip(
+            self.names, self.shapes, matching(state, self.template, "state", whose), strict=True
+        ):
+            if leaf.dtype != self.own:
+                # autocast returns half types, which the next step gets as they are
+                if leaf.dtype not in _NARROW or self.own.is_complex:
+                    raise ValueError(
+                        f"{whose} {name} has type {leaf.dtype}, not {self.own}: give state, inputs and parameters one "
+                        "type, convert in the step, or set dtype"
+                    )
+                leaf = leaf.to(self.own)  # noqa: PLW2901
+            real = torch.view_as_real(leaf) if self.own.is_complex else leaf
+            if self.batch and self.batch_dim and real.dim() > self.batch_dim:
+                real = real.movedim(self.batch_dim, 0)
+            if tuple(real.shape) != self.batch + shape:
                 raise ValueError(
-                    f"{whose} {name} has shape {tuple(leaf.shape)}, not {self.batch + shape}: shapes must stay as they "
-                    "are, and may not depend on the data"
+                    f"{whose} {name} has shape {tuple(leaf.shape)}, not {self._own_shape(shape)}: shapes must stay as "
+                    "they are, and may not depend on the data"
                 )
-            if leaf.dtype != self.dtype:
-                raise ValueError(
-                    f"{whose} {name} has type {leaf.dtype}, not {self.dtype}: give state, inputs and parameters one "
-                    "type, convert in the step, or set dtype"
-                )
-        rows = [leaf.reshape(*self.batch, -1) for leaf in leaves]
-        return rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)
+            rows.append(real.reshape(*self.batch, -1))
+        flat = rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)
+        return flat if flat.dtype == self.dtype else flat.to(self.dtype)
 
     def unflatten(self, flat: Tensor) -> State:
-        """The state of a flat tensor (*batch, n), as views."""
+        """The state of a flat tensor (*batch, n), as views where its type allows it."""
+        if self._flat_shape is not None:
+            return flat
         sizes = [math.prod(shape) for shape in self.shapes]
         parts = torch.split_with_sizes(flat, sizes, dim=-1) if len(sizes) > 1 else (flat,)
-        tensors = iter([part.reshape(self.batch + s) for part, s in zip(parts, self.shapes, strict=True)])
-        return _map(self.template, lambda _: next(tensors))
+        tensors = iter([self._own(part, shape) for part, shape in zip(parts, self.shapes, strict=True)])
+        return map_tree(lambda _: next(tensors), self.template)
+
+    @cached_property
+    def _flat_shape(self) -> tuple[int, ...] | None:
+        """Shape of a state that is its own flat tensor, which saves most steps the work; None for others."""
+        plain = isinstance(self.template, Tensor) and self.dtype == self.own and not self.batch_dim
+        return (*self.batch, *self.shapes[0]) if plain and len(self.shapes[0]) == 1 else None
+
+    def _own(self, part: Tensor, shape: tuple[int, ...]) -> Tensor:
+        tensor = part.reshape(self.batch + shape)
+        if self.batch and self.batch_dim:
+            tensor = tensor.movedim(0, self.batch_dim)
+        if self.own.is_complex:
+            return torch.view_as_complex(tensor.contiguous())
+        return tensor if tensor.dtype == self.own else tensor.to(self.own)
+
+    def _own_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        own = list(shape[:-1] if self.own.is_complex else shape)
+        if self.batch:
+            own.insert(self.batch_dim, self.batch[0])
+        return tuple(own)
 
 
-def leaves_of(tree: State, name: str = "state") -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a structure, each with its name.
-
-    Raises:
-        ValueError: something that is neither a tensor nor a tuple, list or dict.
-    """
-    if isinstance(tree, Tensor):
-        yield name, tree
-    elif isinstance(tree, dict):
-        for key, part in tree.items():
-            yield from leaves_of(part, f"{name}[{key!r}]")
-    elif isinstance(tree, (tuple, list)):
-        for i, part in enumerate(tree):
-            yield from leaves_of(part, f"{name}[{i}]")
-    else:
-        raise ValueError(
-            f"{name} = {tree!r} is not allowed: it must be a tensor, or a tuple, list or dict of tensors; what does "
-            "not change from step to step belongs into the step itself, and what changes by itself into the inputs"
-        )
+def usable(tensor: Tensor) -> Tensor:
+    """The tensor without its graph; a copy of one that was made in inference mode, which no graph may hold."""
+    return tensor.clone() if tensor.is_inference() else tensor.detach()
 
 
-def convert(tree: State, function: Callable[[Tensor], Tensor]) -> State:
-    """The same structure with ``function`` of every tensor."""
-    return _map(tree, function)
+def own_type(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+    """The type of a tensor when it is computed in ``dtype``: complex numbers stay complex."""
+    if dtype is None or not (tensor.is_floating_point() or tensor.is_complex()):
+        return tensor.dtype
+    return dtype.to_complex() if tensor.is_complex() else dtype
 
 
 def inputs_in(inputs: Any, dtype: torch.dtype | None) -> Any:
-    """Inputs, aligned, floating ones converted to ``dtype`` if there is one; None without inputs."""
+    """Inputs, aligned, with floating tensors converted to ``dtype``, if given; fit for a graph."""
 
-    def converted(t: Any) -> Any:
-        if not isinstance(t, Tensor):
-            return t
-        found = t.to(dtype) if dtype is not None and t.is_floating_point() else t
+    def converted(t: Tensor) -> Tensor:
+        found = usable(t).to(own_type(t, dtype))
         return found if 0 in found.stride() else aligned(found)  # what was expanded keeps to its little memory
 
-    return None if inputs is None else _map(inputs, converted)
+    return map_tree(converted, inputs)
 
 
 def input_at(inputs: Any, step: int) -> Any:
     """The input of one step (from 0): entry ``step`` of every tensor, None without inputs."""
-    return None if inputs is None else _map(inputs, lambda series: series[step])
-
-
-def _map(tree: Any, function: Callable[[Any], Any]) -> Any:
-    if isinstance(tree, dict):
-        return {key: _map(part, function) for key, part in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        parts = [_map(part, function) for part in tree]
-        if hasattr(tree, "_fields"):
-            return type(tree)(*parts)
-        return tuple(parts) if isinstance(tree, tuple) else parts
-    return function(tree)
-
-
-def _matching(tree: State, template: Any, name: str, whose: str) -> Iterator[Tensor]:
-    """The tensors of ``tree`` in the template's order; tuples and lists stand for each other."""
-    if isinstance(template, dict):
-        if not isinstance(tree, dict) or tree.keys() != template.keys():
-            found = f"the keys {list(tree)}" if isinstance(tree, dict) else f"type {type(tree).__name__}"
-            raise ValueError(f"{whose} {name} has {found}, where the state had the keys {list(template)}")
-        for key, part in template.items():
-            yield from _matching(tree[key], part, f"{name}[{key!r}]", whose)
-    elif isinstance(template, (tuple, list)):
-        if not isinstance(tree, (tuple, list)) or len(tree) != len(template):
-            found = f"{len(tree)} entries" if isinstance(tree, (tuple, list)) else f"type {type(tree).__name__}"
-            raise ValueError(f"{whose} {name} has {found}, where the state had {len(template)} entries")
-        for i, part in enumerate(template):
-            yield from _matching(tree[i], part, f"{name}[{i}]", whose)
-    elif isinstance(tree, Tensor):
-        yield tree
-    else:
-        raise ValueError(
-            f"{whose} {name} has type {type(tree).__name__}, where the state had a tensor: a step returns the new "
-            "state alone, without outputs"
-        )
+    if isinstance(inputs, Tensor):
+        return inputs[step]
+    return map_tree(lambda series: series[step], inputs)
 
 
 def _require_floating(name: str, leaf: Tensor) -> None:
-    if not leaf.is_floating_point():
+    if not (leaf.is_floating_point() or leaf.is_complex()):
         raise ValueError(
             f"{name} has type {leaf.dtype}, in which there are no tangents: convert it to a floating type; counters "
             "and masks belong into the inputs"
         )
+
+
+def cloned(state: State, copy: Callable[[Tensor], Tensor] = torch.clone) -> State:
+    """A state of new tensors."""
+    return map_tree(copy, state)

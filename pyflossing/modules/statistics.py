@@ -5,37 +5,39 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_FEWEST_GROUPS = 8
+_FREQUENCIES = 32
+_ROUNDS = 100
 
 
 def standard_error(series: Tensor) -> Tensor:
     """Standard error of the mean over the first dimension of correlated numbers, shape (n, ...) -> (...).
 
-    Blocks of 1, 2, 4, ... successive numbers are averaged, and the error is that of the block means, as if those were
-    independent, for the smallest block length B with B^3 > 2 n (error(B) / error(1))^4; the largest of all where
-    none is long enough. At least 8 blocks are kept. Fewer than 2 numbers, or one that is not finite, give NaN.
+    The variance of the mean is the power spectrum at frequency zero, divided by n. It is extrapolated from the lowest
+    32 frequencies (n / 2 if those are fewer), with the model D + S f^2 fitted by Whittle's likelihood: D is what
+    diffuses, and the rest what comes back, such as the phase of an oscillation. For fluctuations without memory S is
+    zero; where all of them come back, as along a flow, blocks of any length would give errors that are too wide. Fewer
+    than 2 numbers, or one that is not finite, give NaN.
 
-    Source: Flyvbjerg & Petersen, J. Chem. Phys. 91, 461 (1989); the choice of B: Lee et al., Comput. Phys. Commun.
-    182, 1860 (2011).
+    Source: the spectrum at zero, Heidelberger & Welch, Commun. ACM 24, 233 (1981); the likelihood, Whittle 1953; the
+    model is ours.
     """
     n = series.shape[0]
     if n < 2:
         return torch.full(series.shape[1:], torch.nan, dtype=series.dtype, device=series.device)
-    errors: list[Tensor] = []
-    lengths: list[int] = []
-    means = series
-    while not errors or means.shape[0] >= _FEWEST_GROUPS:
-        errors.append(means.std(dim=0) / means.shape[0] ** 0.5)
-        lengths.append(2 ** len(lengths))
-        even = means.shape[0] // 2 * 2
-        means = means[:even].reshape(even // 2, 2, *series.shape[1:]).mean(dim=1)
-    found = torch.stack(errors)
-    length = torch.tensor(lengths, dtype=series.dtype, device=series.device).reshape(-1, *[1] * (series.dim() - 1))
-    ratio = torch.where(found[0] > 0, found / found[0], 1.0)
-    enough = length**3 > 2 * n * ratio**4
-    first = enough.to(torch.uint8).argmax(dim=0, keepdim=True)  # of several largest the first
-    chosen = found.gather(0, first)[0]
-    return torch.where(enough.any(dim=0), chosen, found.amax(dim=0))
+    index = torch.arange(1, min(_FREQUENCIES, n // 2) + 1, dtype=series.dtype, device=series.device)
+    time = (torch.arange(n, dtype=series.dtype, device=series.device) + 0.5) / n
+    waves = (2 / n) ** 0.5 * torch.cos(torch.pi * index[:, None] * time)
+    power = (waves @ (series - series.mean(dim=0)).reshape(n, -1)) ** 2
+    square = ((index / index[-1]) ** 2)[:, None]
+    scale = power.mean(dim=0)
+    power = power / torch.where(scale > 0, scale, 1.0)
+    D, S = torch.full_like(scale, 0.5), torch.ones_like(scale)
+    for _ in range(_ROUNDS):  # multiplied by what keeps both positive, and is 1 where the likelihood is largest
+        model = (D + S * square).clamp(min=1e-12)
+        D = D * ((power / model**2).mean(dim=0) / (1 / model).mean(dim=0)).sqrt()
+        S = S * ((power * square / model**2).mean(dim=0) / (square / model).mean(dim=0)).sqrt()
+    found: Tensor = (D * scale / n).sqrt().reshape(series.shape[1:])
+    return found
 
 
 def kaplan_yorke_dimension(exponents: Tensor, n_states: int) -> Tensor:

@@ -6,22 +6,22 @@ All work on flat states (*batch, n) and directions (*batch, n, k), and return th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pyflossing._support.norms import euclidean_norm
+from pyflossing.modules.calling import Step
+from pyflossing.modules.hidden import tolerance
 from pyflossing.modules.state import StateLayout
-from pyflossing.modules.steps import JacobianAction, Step
-
-Method = Literal["auto", "forward", "double_backward"]
-METHODS = ("auto", "forward", "double_backward")
+from pyflossing.modules.steps import JacobianAction
 
 Push = Callable[[Tensor, Any, Tensor], tuple[Tensor, Tensor]]
 """(state, input, directions) -> (next state, pushed directions)."""
 
 _ADVICE = (
+    ("scaled_dot_product", "attention has a plain backward pass only: method='backward' or 'adjoint' measure with it"),
     ("setup_context", "it calls an autograd.Function that has no forward mode"),
     ("has no gradient itself", "write backward passes with torch's operations, without @once_differentiable or .data"),
     ("not possible because there exists a Tensor", "write it out of place: h = h * m, not h.mul_(m)"),
@@ -36,7 +36,7 @@ _ADVICE = (
 
 def forward_mode(step: Step, layout: StateLayout) -> Push:
     """Forward-mode JVPs of all k directions at once; the step itself is evaluated once."""
-    function = _on_flat(step, layout)
+    function = on_flat(step, layout)
 
     def push(state: Tensor, x: Any, V: Tensor) -> tuple[Tensor, Tensor]:
         def along(v: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,7 +62,7 @@ def double_backward(step: Step, layout: StateLayout, *, vectorised: bool = True)
         layout: of its states.
         vectorised: whether the k second passes run as one (a few operations cannot).
     """
-    function = _on_flat(step, layout)
+    function = on_flat(step, layout)
 
     def push(state: Tensor, x: Any, V: Tensor) -> tuple[Tensor, Tensor]:
         keep = torch.is_grad_enabled()
@@ -95,12 +95,16 @@ def double_backward(step: Step, layout: StateLayout, *, vectorised: bool = True)
     return push
 
 
-def require_adjoint(step: Step, layout: StateLayout, state: Tensor, x: Any, V: Tensor) -> None:
+def require_adjoint(step: Step, layout: StateLayout, state: Tensor, x: Any, V: Tensor, eps: float) -> None:
     """Compare <w, D v> of a double backward with <D' w, v> of a plain backward pass, for one w and one v.
 
     Where a backward pass is not differentiable itself (once_differentiable, numpy, .data), the second one leaves its
-    part out without a word. The tolerance is that of Float32 for every type: spikes that a library makes in Float32, as
-    snntorch does, round cotangents in a Float64 step, while what is left out is no small part.
+    part out without a word.
+
+    Args:
+        step, layout: the step.
+        state, x, V: where, and along which direction (the first of V).
+        eps: relative rounding error of the coarsest type in which the step computes.
 
     Raises:
         RuntimeError: they differ.
@@ -108,7 +112,7 @@ def require_adjoint(step: Step, layout: StateLayout, state: Tensor, x: Any, V: T
     random = torch.Generator().manual_seed(1)  # not the caller's stream
     with torch.enable_grad():
         origin, v = state.detach().requires_grad_(), V[..., 0].detach()
-        following = _on_flat(step, layout)(origin, x)
+        following = on_flat(step, layout)(origin, x)
         w = torch.randn(following.shape, generator=random, dtype=following.dtype).to(following.device).requires_grad_()
         (vjp,) = torch.autograd.grad(following, origin, w, create_graph=True)
         pushed = torch.autograd.grad(vjp, w, v, allow_unused=True)[0] if vjp.requires_grad else None
@@ -117,13 +121,13 @@ def require_adjoint(step: Step, layout: StateLayout, state: Tensor, x: Any, V: T
     error = ((w.detach() * pushed.detach()).sum() - terms.sum()).abs()
     # not finite is somebody else's complaint
     scale = euclidean_norm(w.detach()) * euclidean_norm(pushed.detach()) + euclidean_norm(terms)
-    if float(error) > 1e3 * torch.finfo(torch.float32).eps * scale:
+    if float(error) > tolerance(eps) * scale:
         raise RuntimeError("a backward pass that the step uses has no gradient itself, or not the right one")
 
 
 def given_action(step: Step, layout: StateLayout, action: JacobianAction) -> Push:
     """A Jacobian action written by hand."""
-    function = _on_flat(step, layout)
+    function = on_flat(step, layout)
 
     def push(state: Tensor, x: Any, V: Tensor) -> tuple[Tensor, Tensor]:
         following = function(state, x)
@@ -141,39 +145,6 @@ def given_action(step: Step, layout: StateLayout, action: JacobianAction) -> Pus
     return push
 
 
-def choose(step: Step, layout: StateLayout, method: Method, state: Tensor, x: Any, V: Tensor) -> tuple[str, Push]:
-    """The first way that works for this step, and its name: double backward, then forward mode.
-
-    Double backward comes first because it was as fast or up to three times faster wherever we measured
-    (docs/modules.md), and because it sees every surrogate gradient, also one that is a hook on a tensor, which forward
-    mode passes by.
-
-    Raises:
-        ValueError: none works; with the reasons, and what to do.
-    """
-    ways: list[tuple[str, Push]] = []
-    if method in ("auto", "double_backward"):
-        ways.append(("double_backward", double_backward(step, layout)))
-        ways.append(("double_backward", double_backward(step, layout, vectorised=False)))
-    if method in ("auto", "forward"):
-        ways.append(("forward", forward_mode(step, layout)))
-    reasons: dict[str, str] = {}
-    for name, push in ways:
-        try:
-            if name == "double_backward":
-                require_adjoint(step, layout, state, x, V)
-            push(state, x, V)
-        except (RuntimeError, NotImplementedError, TypeError, UserWarning) as error:
-            reasons[name] = explain(error)  # of two double backwards the plainer one's reason stays
-        else:
-            return name, push
-    told = "; ".join(f"{name.replace('_', ' ')}: {reason}" for name, reason in reasons.items())
-    raise ValueError(
-        f"the step cannot be differentiated with method = {method!r} ({told}). Write the step with differentiable "
-        "operations out of place, or give its derivative as jacobian_action(state, x, next_state, V)"
-    )
-
-
 def explain(error: BaseException) -> str:
     """The first sentence of an error of torch, with what to do where that is known."""
     words = " ".join(str(error).split())
@@ -182,5 +153,5 @@ def explain(error: BaseException) -> str:
     return f"{advice} [{first}]" if advice else first
 
 
-def _on_flat(step: Step, layout: StateLayout) -> Callable[[Tensor, Any], Tensor]:
+def on_flat(step: Step, layout: StateLayout) -> Callable[[Tensor, Any], Tensor]:
     return lambda flat, x: layout.flatten(step(layout.unflatten(flat), x))

@@ -26,11 +26,12 @@ from pyflossing._support.arguments import (
 )
 from pyflossing._support.files import write_atomically
 from pyflossing._support.folders import LOCK, FolderInUse, alone_in, require_no_others, writing
+from pyflossing._support.threads import suitable_threads
 from pyflossing._support.words import plain
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.runs.checkpoints import Checkpoint
 from pyflossing.runs.log import log_line, log_of_series
-from pyflossing.training.loop import run, suitable_threads
+from pyflossing.training.loop import run
 from pyflossing.training.records import Callback
 from pyflossing.training.result import TrainingResult
 from pyflossing.training.sizes import require_training_fits

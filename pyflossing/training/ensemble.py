@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from pyflossing._support.errors import NonFiniteError
+from pyflossing._support.threads import suitable_threads
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.gradients.by_autograd import TrainingGradient, require_finite_gradients, sum_is_finite
 from pyflossing.gradients.training_pass import gradients_of_losses, training_gradient
@@ -22,7 +23,6 @@ from pyflossing.model.loss import Parameters
 from pyflossing.model.networks import BUILT_IN
 from pyflossing.training.epochs import batch, epochs_to_run, flossing_episode, training_updates
 from pyflossing.training.history import History
-from pyflossing.training.loop import suitable_threads
 from pyflossing.training.records import Record
 from pyflossing.training.result import TrainingResult
 from pyflossing.training.state import TrainingState, initial_state

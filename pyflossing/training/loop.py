@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import get_args
 
-import torch
-
 from pyflossing._support.arguments import require_callables, require_choice, require_instance
+from pyflossing._support.threads import suitable_threads
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.training.epochs import Method, epochs_to_run, flossing_episode, training_epoch
 from pyflossing.training.history import History
@@ -60,18 +58,3 @@ def train(config: TrainingConfig, callbacks: Iterable[Callback] = (), *, method:
             for callback in called:
                 callback(record)
     return history.result(config, initial, state.parameters, time.perf_counter() - started)
-
-
-_UNITS_FOR_THREADS = 256
-"""Where more threads begin to pay: with two, N = 160 took 0.98 to 1.4 times as long, N = 320 0.79 to 0.85 times."""
-
-
-@contextmanager
-def suitable_threads(n_units: int) -> Iterator[None]:
-    """Torch on one thread for small networks, on the caller's number for large ones; the setting is restored."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if n_units < _UNITS_FOR_THREADS else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -7,13 +7,13 @@ import torch
 from pyflossing._support.alignment import aligned
 from pyflossing._support.arguments import require_integer
 from pyflossing._support.memory import require_memory
+from pyflossing._support.threads import suitable_threads
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.model.loss import Parameters, drive
 from pyflossing.model.tasks import trial_bytes
 from pyflossing.modules.lyapunov import lyapunov_spectrum
 from pyflossing.modules.result import LyapunovSpectrum
 from pyflossing.modules.steps import network_step
-from pyflossing.training.loop import suitable_threads
 
 
 def spectra_bytes(n_units: int, k: int, n_steps: int, n_trials: int) -> int:

@@ -15,8 +15,8 @@ import torch
 from literal import flossing_epoch, training_epoch
 
 from pyflossing import BinaryNetwork, SpikingNetwork, TanhNetwork, TrainingConfig
+from pyflossing._support.threads import suitable_threads
 from pyflossing.gradients import by_autograd, flossing_pass, training_pass
-from pyflossing.training.loop import suitable_threads
 from pyflossing.training.state import initial_state
 
 NETWORKS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import re
+import warnings
 
 import pytest
 import snntorch
@@ -20,6 +21,7 @@ from pyflossing.model.loss import drive
 from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
 from pyflossing.model.spectrum import logarithms
 from pyflossing.model.surrogates import Surrogate, sign, spike
+from pyflossing.modules.logs import RoundingWarning
 from pyflossing.modules.steps import network_step
 
 N, B, T = 5, 3, 40
@@ -133,7 +135,9 @@ def test_built_in_networks_give_the_logarithms_of_their_hand_written_path(networ
     frame = random_frame(network.n_states(n), k, seed)
     expected = logarithms(network, p.J, p.x0[:, 0], frame, u, 24)
     step, action = network_step(network, p.J)
-    found = lyapunov_spectrum(step, p.x0.T, u[:, None], k, transient=0, frame=frame, jacobian_action=action)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RoundingWarning)  # some surrogates vanish, and their directions with them
+        found = lyapunov_spectrum(step, p.x0.T, u[:, None], k, transient=0, frame=frame, jacobian_action=action)
     # the same operations in the same order, up to the shape of the products; directions may collapse to rounding errors
     solid = (expected > -12).all()
     torch.testing.assert_close(
@@ -246,7 +250,7 @@ def test_check_jacobian_finds_a_wrong_action_and_a_hook():
     wrong = lambda s, x, after, V: (1 - s**2)[..., None] * V  # noqa: E731
     tanh = lambda s, x: torch.tanh(s)  # noqa: E731
     report = check_jacobian(tanh, normal(B, N), jacobian_action=right, tolerance=1e-8)
-    assert len(report.differences) == 6
+    assert len(report.differences) == 10
     assert not report.unavailable
     report = check_jacobian(tanh, normal(B, N), jacobian_action=wrong)
     assert report.differences["jacobian_action", "forward"] > 0.1
@@ -359,9 +363,8 @@ REFUSED = [
     (_growing, r"has shape \(3, 10\), not \(3, 5\): shapes must stay"),
     (_data_dependent, "may not depend on the data"),
     (lambda h, _: h.float(), "has type torch.float32, not torch.float64"),
-    (lambda h, _: Once.apply(h), "without @once_differentiable.*jacobian_action"),
     (lambda h, _: 2 * h.float() @ torch.ones(5, 5, dtype=torch.float64), "does not work in torch.float64"),
-    (nn.GRU(5, 5), "runs over a whole sequence.*GRUCell"),
+    (nn.GRU(5, 5, bidirectional=True), "bidirectional=False"),
     (3, "step = 3 is not allowed"),
 ]
 
@@ -385,12 +388,12 @@ def test_what_cannot_work_is_refused_with_what_to_do(step, message):
         ((), {}, "state has no tensors"),
         ((torch.ones(3, 2), torch.ones(2, 2)), {}, r"state\[1\] has batch size 2, but state\[0\] 3"),
         ((torch.ones(3, 2), torch.ones(3, 2).double()), {}, "give all one type"),
-        (torch.ones(3, 2).bfloat16(), {}, "dtype = torch.bfloat16 is not allowed"),
+        (torch.ones(3, 2), {"dtype": torch.bfloat16}, "dtype = torch.bfloat16 is not allowed"),
         (torch.ones(()), {}, "batched=False"),
         (torch.ones(3, 0), {}, "state is empty"),
         (torch.full((3, 2), torch.nan), {}, "must be finite"),
         (torch.ones(3, 2), {"n_steps": None}, "n_steps = None is not allowed without inputs"),
-        (torch.ones(3, 2), {"n_steps": 12}, "it must be at least 13"),
+        (torch.ones(3, 2), {"n_steps": 12}, "it must be >= 13"),
         (torch.ones(3, 2), {"inputs": torch.ones(10, 3), "n_steps": 20}, "the inputs have 10 steps"),
         (torch.ones(3, 2), {"inputs": (torch.ones(20), torch.ones(10))}, r"inputs\[1\] has shape \(10,\)"),
         (torch.ones(3, 2), {"k": 3}, "k = 3 is not allowed: it must be an integer from 1 to 2"),

@@ -1,0 +1,164 @@
+"""Running ahead: the trajectory first, a chunk of steps at a time, then the derivatives of all of them together."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from pyflossing._support.norms import euclidean_norm
+from pyflossing.modules.calling import Step
+from pyflossing.modules.linear import RecordedDerivative
+from pyflossing.modules.stacked import StackedDerivative, plain_jacobian
+from pyflossing.modules.state import StateLayout, input_at
+from pyflossing.modules.tangent import Push, on_flat
+from pyflossing.modules.tree import map_tree
+from pyflossing.modules.ways import REFUSALS, Way
+
+Advance = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(time, from 0; state there; directions) -> (next state, pushed directions)."""
+
+CHUNK_BYTES = 4 * 2**20
+"""Size of the Jacobians of one chunk. Larger ones leave the cache; smaller ones pay for torch's calls."""
+
+_CHUNK_STEPS = 256
+_STACKED_UP_TO = 64
+"""n up to which stacked Jacobians were faster than pushing directions step by step."""
+
+_FEWEST_STEPS = 8
+
+
+class Derivative(Protocol):
+    """Derivatives of many times."""
+
+    def prepare(self, states: Tensor, inputs: Any) -> Tensor: ...
+
+    def push(self, i: int, V: Tensor) -> Tensor: ...
+
+
+def step_by_step(push: Push, inputs: Any) -> Advance:
+    """A push with its inputs."""
+    return lambda t, state, V: push(state, input_at(inputs, t), V)
+
+
+class Ahead:
+    """An :data:`Advance` that computes a chunk of states and their derivatives at once, without gradients.
+
+    What the derivative says of the next states is compared with the trajectory, and one pull of every chunk with a
+    plain backward pass; where they differ, all further steps are taken one by one.
+
+    Args:
+        derivative: of many times.
+        step, layout, inputs: the step.
+        n_steps: of the whole run.
+        chunk: steps at a time.
+        eps: relative rounding error of the step.
+        otherwise: what takes over.
+    """
+
+    def __init__(
+        self,
+        derivative: Derivative,
+        step: Step,
+        layout: StateLayout,
+        inputs: Any,
+        n_steps: int,
+        chunk: int,
+        eps: float,
+        otherwise: Advance,
+    ) -> None:
+        self._derivative: Derivative | None = derivative
+        self._function = on_flat(step, layout)
+        self._inputs, self._n_steps, self._chunk, self._eps = inputs, n_steps, chunk, eps
+        self._otherwise = otherwise
+        self._first = self._end = 0
+        self._states: list[Tensor] = []
+
+    def __call__(self, t: int, state: Tensor, V: Tensor) -> tuple[Tensor, Tensor]:
+        if self._derivative is not None and not self._first <= t < self._end:
+            self._fill(t, state)
+        if self._derivative is None:
+            return self._otherwise(t, state, V)
+        i = t - self._first
+        return self._states[i + 1], self._derivative.push(i, V)
+
+    def works(self, state: Tensor, V: Tensor) -> bool:
+        """Whether the first chunk can be done this way."""
+        if self._derivative is not None:
+            self(0, state, V)
+        return self._derivative is not None
+
+    def _fill(self, first: int, state: Tensor) -> None:
+        end = min(first + self._chunk, self._n_steps)
+        states = [state]
+        whole = isinstance(self._inputs, Tensor)
+        inputs = self._inputs[first:end].unbind(0) if whole else [input_at(self._inputs, t) for t in range(first, end)]
+        with torch.no_grad():
+            for x in inputs:
+                states.append(self._function(states[-1], x))
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")  # torch warns where it cannot vectorise an operation
+                    self._prepare(torch.stack(states), first, end)
+            except REFUSALS:
+                self._derivative = None
+        self._first, self._end, self._states = first, end, states
+
+    def _prepare(self, states: Tensor, first: int, end: int) -> None:
+        derivative = self._derivative
+        assert derivative is not None
+        following = derivative.prepare(states[:-1], map_tree(lambda series: series[first:end], self._inputs))
+        error, size = (following - states[1:]).abs().max(), states.abs().max()
+        if not bool(error <= 1e3 * self._eps * size):
+            raise RuntimeError("many steps at once do not give the trajectory")
+        i = (first * 7919) % (end - first)
+        random = torch.Generator().manual_seed(first)
+        w, v = (torch.randn(states[0].shape, generator=random, dtype=states.dtype).to(states) for _ in range(2))
+        with torch.enable_grad():
+            origin = states[i].detach().requires_grad_()
+            following = self._function(origin, input_at(self._inputs, first + i))
+            (pulled,) = torch.autograd.grad(following, origin, w)
+        pushed = derivative.push(i, v[..., None])[..., 0]
+        scale = euclidean_norm(w) * euclidean_norm(pushed) + euclidean_norm(pulled) * euclidean_norm(v)
+        if not bool(((w * pushed).sum() - (pulled * v).sum()).abs() <= 1e3 * self._eps * scale):
+            raise RuntimeError("many steps at once do not give the derivative")
+
+
+def fastest(
+    way: Way, layout: StateLayout, state: Tensor, frame: Tensor, inputs: Any, n_steps: int, eps: float
+) -> tuple[Advance, str]:
+    """How to take all steps without gradients: many at a time where that works and pays, and words for it."""
+    push = way.push if way.push is not None else plain_jacobian(way.step, layout)
+    one_by_one = step_by_step(push, inputs)
+    size = state.numel() * layout.n_states * state.element_size()
+    chunk = max(1, min(_CHUNK_STEPS, CHUNK_BYTES // size))
+
+    def candidate(derivative: Derivative, steps: int) -> Ahead:
+        return Ahead(derivative, way.step, layout, inputs, n_steps, steps, eps, one_by_one)
+
+    if n_steps < _FEWEST_STEPS or _autocast(state.device):
+        return one_by_one, "step by step"
+    if way.name == "double_backward":
+        try:
+            recorded = RecordedDerivative(way.step, layout, state, input_at(inputs, 0), frame.shape[-1])
+        except (*REFUSALS, ValueError):
+            pass
+        else:
+            found = candidate(recorded, chunk if recorded.explicit else 64)
+            if found.works(state, frame):
+                return found, "recorded"
+    if layout.batch and (way.push is None or (way.name == "double_backward" and layout.n_states <= _STACKED_UP_TO)):
+        found = candidate(StackedDerivative(way.step, layout), chunk)
+        if found.works(state, frame):
+            return found, "stacked"
+    return one_by_one, "step by step"
+
+
+def _autocast(device: torch.device) -> bool:
+    try:
+        return bool(torch.is_autocast_enabled(device.type))
+    except TypeError:  # before torch 2.4
+        return bool(torch.is_autocast_enabled() or torch.is_autocast_cpu_enabled())

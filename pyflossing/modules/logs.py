@@ -1,0 +1,110 @@
+"""Logarithms of growth from QR decompositions, with a mark on those that are rounding errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_AT_ONCE = 32
+_AT_ONCE_BYTES = 2**21
+_SMALL = 2**11
+"""Numbers in an R up to which copying many into one tensor is cheaper than as many calls."""
+_LOST = 4.0
+"""In units of rounding: a smaller share is an error of the push."""
+_DOUBTFUL = 1e3
+"""In the same units: a block of several steps that came to this is taken again, with further QR decompositions."""
+
+
+class RoundingWarning(UserWarning):
+    """Exponents that rounding errors have eaten are NaN."""
+
+
+def decomposed(frame: Tensor) -> tuple[Tensor, Tensor]:
+    """Q and R of a frame (*batch, n, k)."""
+    found: Any = torch.linalg.qr(frame)
+    return found.Q, found.R
+
+
+def shares(R: Tensor) -> Tensor:
+    """|R_ii| divided by the length of the longest column, (..., k): what is left of a direction, against its errors.
+
+    A push has errors of the derivative's size times the rounding error, whatever becomes of a direction. A column of
+    zeros counts as exact: infinite here.
+    """
+    diagonal = torch.diagonal(R, dim1=-2, dim2=-1).abs()
+    length = R.mT.norm(dim=-1)
+    return torch.where(length > 0, diagonal / length.amax(dim=-1, keepdim=True), torch.inf)
+
+
+def doubtful(R: Tensor, eps: float) -> bool:
+    """Whether rounding has begun to show in any direction."""
+    return bool((shares(R.detach()) < _DOUBTFUL * eps).any())
+
+
+@dataclass
+class Logs:
+    """Logarithms of growth, block by block.
+
+    Args:
+        eps: relative rounding error of the derivative.
+        report: raises the error for a block that is not finite, from state, diagonal and the block's last step.
+    """
+
+    eps: float
+    report: Callable[[Tensor, Tensor, int], None]
+    logs: list[Tensor] = field(default_factory=list)
+    lost: Tensor | None = None
+    _waiting: list[tuple[Tensor, Tensor, int, bool]] = field(default_factory=list)
+
+    def add(self, R: Tensor, state: Tensor, end: int, *, counts: bool) -> None:
+        """A block's R, the state after it and its last step (from 1); without ``counts`` it is only looked at."""
+        self._waiting.append((R, state, end, counts))
+        if len(self._waiting) >= _AT_ONCE or len(self._waiting) * R.numel() * R.element_size() >= _AT_ONCE_BYTES:
+            self.flush()
+
+    def add_sum(self, Rs: list[Tensor], state: Tensor, end: int, *, counts: bool) -> None:
+        """A block that was taken with several decompositions."""
+        if len(Rs) == 1:
+            self.add(Rs[0], state, end, counts=counts)
+            return
+        self.flush()
+        for R in Rs:
+            self.add(R, state, end, counts=counts)
+        self.flush()
+        if counts:
+            logs = self.logs[-len(Rs) :]
+            self.logs[-len(Rs) :] = [torch.stack(logs).sum(dim=0)]
+
+    def flush(self) -> None:
+        """Take the logarithms of all blocks that wait.
+
+        Raises:
+            NonFiniteError: by ``report``.
+        """
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        diagonal = torch.stack([torch.diagonal(entry[0], dim1=-2, dim2=-1) for entry in waiting]).abs().double()
+        if not bool((diagonal.detach() < math.inf).all()):  # false for NaN, too
+            for values, (_, state, end, _) in zip(diagonal.detach(), waiting, strict=True):
+                if not bool((values < math.inf).all()):
+                    self.report(state, values, end)
+        counted = [i for i, entry in enumerate(waiting) if entry[3]]
+        if not counted:
+            return
+        self.logs += [log for i, log in enumerate(torch.log(diagonal).unbind(0)) if waiting[i][3]]
+        Rs = [waiting[i][0].detach() for i in counted]
+        found = shares(torch.stack(Rs)) if Rs[0].numel() <= _SMALL else torch.stack([shares(R) for R in Rs])
+        self.lost = added(self.lost, (found < _LOST * self.eps).sum(dim=0))
+
+
+def added(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """Their sum, with None for nothing."""
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
