@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-
-if TYPE_CHECKING:
-    from pyflossing.modules.result import LyapunovSpectrum
+from torch import Tensor
 
 
-def draw_spectrum(spectrum: LyapunovSpectrum, ax: Any = None, *, label: str | None = None, color: Any = None) -> Any:
+def draw_exponents(
+    exponents: Tensor, bars: Tensor, unit: str, ax: Any = None, *, label: str | None = None, color: Any = None
+) -> Any:
     """Exponents over their index, with standard errors: of the mean over examples where there are several.
 
     Args:
-        spectrum: what to draw.
+        exponents, bars: (B, k) or (k,), without gradients.
+        unit: of both, for the label of the axis.
         ax: matplotlib's axes; None makes a new figure.
         label, color: for the legend and the points.
 
@@ -31,7 +32,7 @@ def draw_spectrum(spectrum: LyapunovSpectrum, ax: Any = None, *, label: str | No
     if ax is None:
         ax = pyplot.subplots(figsize=(4.8, 3.2), layout="constrained")[1]
         ax.spines[["top", "right"]].set_visible(False)
-    exponents, bars = spectrum.exponents.detach().cpu(), spectrum.standard_error.cpu()
+    exponents, bars = exponents.cpu(), bars.cpu()
     if exponents.dim() > 1:  # examples are independent
         bars = (bars**2).sum(dim=0).sqrt() / len(bars)
         exponents = exponents.mean(dim=0)
@@ -39,5 +40,5 @@ def draw_spectrum(spectrum: LyapunovSpectrum, ax: Any = None, *, label: str | No
     ax.errorbar(index.numpy(), exponents.numpy(), bars.numpy(), fmt=".", label=label, color=color)
     ax.axhline(0, color="black", lw=0.8, ls=":")
     ax.set_xlabel("index")
-    ax.set_ylabel("Lyapunov exponent (1/step)" if spectrum.settings.time_step == 1 else "Lyapunov exponent (1/time)")
+    ax.set_ylabel(f"Lyapunov exponent ({unit})")
     return ax

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,58 +10,51 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyflossing._support.npz import Archive, opened_npz, write_npz
-from pyflossing._support.schema import Array, Items, Number
-from pyflossing.modules.result import LyapunovSpectrum, SpectrumSettings
+from pyflossing._support.npz import opened_npz, write_npz
+from pyflossing._support.schema import Array, Items, Number, require_names
 from pyflossing.modules.tree import node_of
 
 _FORMAT = "pyflossing spectrum 1"
 _MOST_TENSORS = 256
-_TENSORS = ("exponents", "logs", "block_lengths", "final_frame")
+TENSORS = ("exponents", "logs", "block_lengths", "final_frame")
 _DTYPES = ("float32", "float64", "complex64", "complex128", "float16", "int64", "int32", "uint8", "bool")
 
 
-def save_spectrum(spectrum: LyapunovSpectrum, path: str | Path) -> None:
-    """Write a spectrum, final state and frame included, so that a run can be continued from the file.
-
-    Args:
-        spectrum: without its gradients.
-        path: of the npz file.
+def write_spectrum(
+    path: str | Path, settings: Mapping[str, Any], tensors: Mapping[str, Tensor], final_state: Any
+) -> None:
+    """Write the settings, tensors and final state of a spectrum, atomically.
 
     Raises:
         ValueError: the state is of another structure than tensors, tuples, lists and dicts with string keys.
     """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    structure = _taken_apart(spectrum.final_state, arrays)
-    arrays |= {name: _array(getattr(spectrum, name)) for name in _TENSORS}
+    structure = _taken_apart(final_state, arrays)
+    arrays |= {name: _array(tensor) for name, tensor in tensors.items()}
     header = {
         "format": _FORMAT,
-        "settings": asdict(spectrum.settings),
+        "settings": dict(settings),
         "final_state": structure,
         "arrays": {name: [array.dtype.name, list(array.shape)] for name, array in arrays.items()},
     }
     write_npz(Path(path), header, arrays)
 
 
-def load_spectrum(path: str | Path) -> LyapunovSpectrum:
-    """Read what :func:`save_spectrum` wrote, onto the CPU.
+def read_spectrum(path: str | Path, settings: Collection[str]) -> tuple[dict[str, Any], dict[str, Tensor], Any]:
+    """The settings of these names, tensors and final state of a file of ``write_spectrum``, on the CPU.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
         DamagedFileError: a ValueError: it is no spectrum, damaged, or of another version.
     """
     with opened_npz(path, "spectrum", _MOST_TENSORS) as archive:
-        return _read(archive)
-
-
-def _read(archive: Archive) -> LyapunovSpectrum:
-    header = archive.header(_FORMAT)
-    settings = SpectrumSettings(**{field.name: header["settings"][field.name] for field in fields(SpectrumSettings)})
-    arrays = archive.arrays({name: _declared(name, *of) for name, of in header["arrays"].items()})
-    archive.require_digest()
-    tensors = {name: torch.from_numpy(arrays[name]) for name in _TENSORS}
-    _require_fitting(tensors, settings)
-    return LyapunovSpectrum(final_state=_put_together(header["final_state"], arrays), settings=settings, **tensors)
+        header = archive.header(_FORMAT)
+        require_names("settings", header["settings"].keys(), set(settings))
+        arrays = archive.arrays({name: _declared(name, *of) for name, of in header["arrays"].items()})
+        archive.require_digest()
+        tensors = {name: torch.from_numpy(arrays[name]) for name in TENSORS}
+        _require_fitting(tensors, header["settings"]["n_exponents"], header["settings"]["n_states"])
+        return header["settings"], tensors, _put_together(header["final_state"], arrays)
 
 
 def _declared(name: str, dtype: Any, shape: Any) -> Array:
@@ -71,13 +64,13 @@ def _declared(name: str, dtype: Any, shape: Any) -> Array:
     return Array(dtype, tuple(shape), any_number=True)
 
 
-def _require_fitting(tensors: dict[str, Tensor], settings: SpectrumSettings) -> None:
-    """Refuse tensors whose shapes do not fit each other and the settings."""
+def _require_fitting(tensors: dict[str, Tensor], k: int, n: int) -> None:
+    """Refuse tensors whose shapes do not fit each other, k and n."""
     batch = tensors["exponents"].shape[:-1]
     expected = {
-        "exponents": (*batch, settings.n_exponents),
-        "logs": (len(tensors["block_lengths"]), *batch, settings.n_exponents),
-        "final_frame": (*batch, settings.n_states, settings.n_exponents),
+        "exponents": (*batch, k),
+        "logs": (len(tensors["block_lengths"]), *batch, k),
+        "final_frame": (*batch, n, k),
     }
     for name, shape in expected.items():
         if tuple(tensors[name].shape) != shape:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ import torch
 from torch import Tensor
 
 from pyflossing.modules import statistics
-from pyflossing.modules.drawing import draw_spectrum
+from pyflossing.modules.drawing import draw_exponents
+from pyflossing.modules.files import TENSORS, read_spectrum, write_spectrum
 from pyflossing.modules.state import State
 
 _FEWEST_BLOCKS = 8
@@ -140,19 +140,39 @@ class LyapunovSpectrum:
         return LyapunovSpectrum(exponents, logs, lengths, later.final_state, later.final_frame, settings)
 
     def save(self, path: str | Path) -> None:
-        """Write an npz file; :meth:`load` reads it (:func:`files.save_spectrum`)."""
-        files = import_module("pyflossing.modules.files")
-        files.save_spectrum(self, path)
+        """Write an npz file, final state and frame included, so that :meth:`load` gives what a run can go on from.
+
+        Raises:
+            ValueError: the state is of another structure than tensors, tuples, lists and dicts with string keys.
+        """
+        write_spectrum(path, asdict(self.settings), {name: getattr(self, name) for name in TENSORS}, self.final_state)
 
     @staticmethod
     def load(path: str | Path) -> LyapunovSpectrum:
-        """Read a file of :meth:`save`; nothing is unpickled (:func:`files.load_spectrum`)."""
-        found: LyapunovSpectrum = import_module("pyflossing.modules.files").load_spectrum(path)
-        return found
+        """Read a file of :meth:`save`, onto the CPU; nothing is unpickled.
+
+        Raises:
+            OSError: there is no such file, or it cannot be read.
+            DamagedFileError: a ValueError: it is no spectrum, damaged, or of another version.
+        """
+        settings, tensors, state = read_spectrum(path, [field.name for field in fields(SpectrumSettings)])
+        return LyapunovSpectrum(final_state=state, settings=SpectrumSettings(**settings), **tensors)
 
     def plot(self, ax: Any = None, *, label: str | None = None, color: Any = None) -> Any:
-        """Draw exponents over their index with error bars; needs matplotlib (:func:`drawing.draw_spectrum`)."""
-        return draw_spectrum(self, ax, label=label, color=color)
+        """Draw exponents over their index with error bars, on matplotlib's axes; None makes a new figure.
+
+        Args:
+            ax: the axes.
+            label, color: for the legend and the points.
+
+        Returns:
+            the axes.
+
+        Raises:
+            ImportError: matplotlib (extra ``plot``) is not installed.
+        """
+        unit = "1/step" if self.settings.time_step == 1 else "1/time"
+        return draw_exponents(self.exponents.detach(), self.standard_error, unit, ax, label=label, color=color)
 
     def convergence(self) -> tuple[Tensor, Tensor]:
         """Counted time (n_blocks,) and the exponents as they would be had it ended there, (n_blocks, B, k)."""
