@@ -25,6 +25,10 @@ FLOSSED = ("ws", "J", "b")
 _FORMULAS: dict[str, Callable[[Tensor], Tensor]] = {
     "sech2": lambda z: 1 - torch.tanh(z) ** 2,
     "fast_sigmoid": lambda z: 1 / (1 + torch.abs(z)) ** 2,
+    "gaussian": lambda z: torch.exp(-(z**2) / 2),
+    "triangular": lambda z: torch.relu(1 - torch.abs(z)),
+    "sigmoid": lambda z: 4 * torch.sigmoid(torch.abs(z)) * torch.sigmoid(-torch.abs(z)),
+    "arctan": lambda z: 1 / (1 + z**2),
 }
 
 
