@@ -104,7 +104,7 @@ SURROGATES = {
 }
 
 LOSSES = {
-    "cross entropy": Mutation(loss, "loss_and_accuracy", "logits(r", "logits(1.001 * r", _LOSS),
+    "cross entropy": Mutation(loss, "cross_entropy", "y * logsigmoid(r)", "y * logsigmoid(1.001 * r)", _LOSS),
     "divisor of loss and accuracy": Mutation(
         loss, "loss_and_accuracy", "first_scored_step + 1", "first_scored_step", _LOSS
     ),

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from network_cases import networks, random_frame, random_parameters, random_trials, seeds
 
 from pyflossing._support.errors import NonFiniteError
+from pyflossing.gradients import by_autograd as gradients
+from pyflossing.gradients import training_pass
 from pyflossing.gradients.by_autograd import flossing_gradient, training_gradient
 from pyflossing.model.loss import Parameters, drive, loss_and_accuracy, readout, relax, trajectory
 from pyflossing.model.networks import SpikingNetwork, TanhNetwork
@@ -30,11 +32,24 @@ def test_loss_is_the_mean_cross_entropy_over_the_original_s_count(network, n, st
         r = (p.wr @ x[:n] + p.offset).numpy()
         y = targets[n_step - 1].numpy()
         if n_step >= first:
-            total += (np.logaddexp(0, r) - y * r).sum()
+            total += np.logaddexp(0, (1 - 2 * y) * r).sum()
             right += ((r >= 0) == (y == 1)).sum()
     count = batch * (steps - first + 1)
     assert float(loss) == pytest.approx(total / count, rel=1e-12)
     assert float(accuracy) == pytest.approx(right / count, rel=1e-12)
+
+
+@pytest.mark.parametrize("method", [gradients.training_gradient, training_pass.training_gradient])
+@pytest.mark.parametrize("target", [0.0, 1.0])
+@pytest.mark.parametrize("readout_", [-60.0, -17.0, -10.0, 0.0, 3.0, 17.0, 60.0])
+def test_a_small_loss_keeps_its_digits_in_float32(method, target, readout_):
+    quiet = random_parameters(TanhNetwork(), 3, 2, 1, dtype=torch.float32)
+    p = quiet._replace(wr=torch.zeros(1, 3), offset=torch.tensor([readout_]))
+    inputs, targets = random_trials(4, 2, 1, dtype=torch.float32)
+    found = method(TanhNetwork(), p, inputs, torch.full_like(targets, target), 1)
+    assert found.loss == pytest.approx(np.logaddexp(0, (1 - 2 * target) * readout_), rel=1e-6)
+    expected = 1 / (1 + np.exp(-readout_)) - target
+    assert float(found.gradients.offset) == pytest.approx(expected, abs=1e-6)
 
 
 @given(n=st.integers(1, 4), inputs_per_step=st.integers(1, 3), seed=seeds)

@@ -10,14 +10,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pyflossing._support.alignment import aligned
 from pyflossing.gradients import by_autograd
 from pyflossing.gradients.by_autograd import TrainingGradient, non_finite_state, require_finite_gradients, sum_is_finite
 from pyflossing.gradients.memory import reused
 from pyflossing.gradients.trajectory_pass import TrajectoryPass, batch_major, by_steps, flat
-from pyflossing.model.loss import Parameters
+from pyflossing.model.loss import Parameters, cross_entropy
 from pyflossing.model.networks import BUILT_IN, BuiltIn, Network
 
 
@@ -87,7 +86,7 @@ def gradients_of_losses(
             wr_bar += r_bar[..., part, :].flatten(-2).unsqueeze(-2) @ rows
     finite = _finite(r, x0, states)
     r, y = r[..., first:, :], y[..., first:, :]
-    loss = binary_cross_entropy_with_logits(r, y, reduction="none").sum(dim=(-2, -1)).double() / count
+    loss = cross_entropy(r, y).sum(dim=(-2, -1)).double() / count
     accuracy = ((r >= 0) == (y > 0.5)).sum(dim=(-2, -1)).double() / count
 
     J_bar, received_bar, x_bar = torch.zeros_like(p.J), s.new_zeros(*leading, channels + 1, n_units), None
