@@ -20,6 +20,7 @@ from pyflossing.modules.problem import Problem, require_gradients
 from pyflossing.modules.result import LyapunovSpectrum
 from pyflossing.modules.state import State
 from pyflossing.spectrum import SIDES, Side, flossing_loss
+from pyflossing.training import suitable_threads
 
 Sample = Callable[[int], tuple[State, Any]]
 """State and inputs (time first, or None) for one epoch, counted from 1."""
@@ -99,7 +100,8 @@ def floss(
             raise ValueError(f"sample({epoch}) gives another batch size or state size than sample(1): keep it the same")
         optimiser.zero_grad(set_to_none=True)
         try:
-            spectrum, loss, gradients = _gradients(problem, chosen, target, side)
+            with suitable_threads(problem.settings.n_states):
+                spectrum, loss, gradients = _gradients(problem, chosen, target, side)
         except NonFiniteError as error:
             raise NonFiniteError(
                 error.message, quantity=error.quantity, step=error.step, flossing_epoch=epoch

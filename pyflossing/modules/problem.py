@@ -23,6 +23,7 @@ from pyflossing.modules.state import State, StateLayout, input_at, inputs_in
 from pyflossing.modules.steps import JacobianAction, require_inputs, time_first
 from pyflossing.modules.ways import METHODS, PLAIN, Method
 from pyflossing.spectrum import transient_steps
+from pyflossing.training import suitable_threads
 
 Block = tuple[int, int]
 """First step, and step after the last, from 0."""
@@ -115,23 +116,24 @@ class Problem:
             raise ValueError("state is not allowed: it must be finite")
         directions, words = starting_frame(frame, layout, k, flat.device)
         x = input_at(series, 0)
-        first = FirstStep.of(
-            step, layout, flat, x, dtype=dtype, input_first=input_first, method=method,
-            through_no_grad=through_no_grad, jacobian_action=jacobian_action, graph=differentiable, known=known,
-        )  # fmt: skip
-        way = first.way
-        if way.name == "adjoint" and 2 * transient >= n_steps:
-            raise ValueError(
-                f"transient = {transient} is not allowed with method = 'adjoint' and n_steps = {n_steps}: it is left "
-                "out at both ends, so that less than half of the steps may be transient"
-            )
-        advance: Advance
-        if differentiable or way.name in ("jacobian_action", "adjoint") or first.draws:
-            push = way.push if way.push is not None else plain_jacobian(way.step, layout)
-            advance, words_of_evaluation = step_by_step(push, series), "step by step"
-        else:
-            with torch.no_grad():
-                advance, words_of_evaluation = fastest(way, layout, flat, directions, series, n_steps, first.eps)
+        with suitable_threads(layout.n_states):
+            first = FirstStep.of(
+                step, layout, flat, x, dtype=dtype, input_first=input_first, method=method,
+                through_no_grad=through_no_grad, jacobian_action=jacobian_action, graph=differentiable, known=known,
+            )  # fmt: skip
+            way = first.way
+            if way.name == "adjoint" and 2 * transient >= n_steps:
+                raise ValueError(
+                    f"transient = {transient} is not allowed with method = 'adjoint' and n_steps = {n_steps}: it is "
+                    "left out at both ends, so that less than half of the steps may be transient"
+                )
+            advance: Advance
+            if differentiable or way.name in ("jacobian_action", "adjoint") or first.draws:
+                push = way.push if way.push is not None else plain_jacobian(way.step, layout)
+                advance, words_of_evaluation = step_by_step(push, series), "step by step"
+            else:
+                with torch.no_grad():
+                    advance, words_of_evaluation = fastest(way, layout, flat, directions, series, n_steps, first.eps)
         settings = SpectrumSettings(
             k, layout.n_states, n_steps, transient, qr_every, unit, way.name, words,
             str(layout.dtype).removeprefix("torch."), str(flat.device), truncate, words_of_evaluation,
