@@ -78,7 +78,7 @@ def choose_pull(step: Step, layout: StateLayout, state: Tensor, x: Any, W: Tenso
     repeated = repeated_pulls(step, layout)
     try:
         found, expected = repeated(state, x, W), plain(state, x, W)
-    except (*REFUSALS, ValueError):
+    except Exception:  # whatever somebody's step says of another number of examples
         return plain
     return repeated if bool((found - expected).abs().max() <= tolerance * expected.abs().max()) else plain
 

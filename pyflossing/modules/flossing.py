@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from pyflossing._support.arguments import require_choice, require_finite, require_integer
 from pyflossing._support.errors import NonFiniteError
 from pyflossing._support.norms import euclidean_norm, scaled
+from pyflossing._support.threads import suitable_threads
 from pyflossing.model.spectrum import SIDES, Side, flossing_loss
 from pyflossing.modules.first_step import FirstStep
 from pyflossing.modules.logs import Logs, RoundingWarning, added
@@ -100,7 +101,8 @@ def floss(
             raise ValueError(f"sample({epoch}) gives another batch size or state size than sample(1): keep it the same")
         optimiser.zero_grad(set_to_none=True)
         try:
-            spectrum, loss, gradients = _gradients(problem, chosen, target, side)
+            with suitable_threads(problem.settings.n_states):
+                spectrum, loss, gradients = _gradients(problem, chosen, target, side)
         except NonFiniteError as error:
             raise NonFiniteError(
                 error.message, quantity=error.quantity, step=error.step, flossing_epoch=epoch

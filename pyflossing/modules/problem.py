@@ -13,6 +13,7 @@ from torch import Tensor
 from pyflossing._support.alignment import aligned
 from pyflossing._support.arguments import require_choice, require_finite, require_integer
 from pyflossing._support.errors import NonFiniteError
+from pyflossing._support.threads import suitable_threads
 from pyflossing.model.spectrum import transient_steps
 from pyflossing.modules.ahead import Advance, fastest, step_by_step
 from pyflossing.modules.calling import is_layered, unwrap
@@ -116,23 +117,24 @@ class Problem:
             raise ValueError("state is not allowed: it must be finite")
         directions, words = starting_frame(frame, layout, k, flat.device)
         x = input_at(series, 0)
-        first = FirstStep.of(
-            step, layout, flat, x, dtype=dtype, input_first=input_first, method=method,
-            through_no_grad=through_no_grad, jacobian_action=jacobian_action, graph=differentiable, known=known,
-        )  # fmt: skip
-        way = first.way
-        if way.name == "adjoint" and 2 * transient >= n_steps:
-            raise ValueError(
-                f"transient = {transient} is not allowed with method = 'adjoint' and n_steps = {n_steps}: it is left "
-                "out at both ends, so that less than half of the steps may be transient"
-            )
-        advance: Advance
-        if differentiable or way.name in ("jacobian_action", "adjoint") or first.draws:
-            push = way.push if way.push is not None else plain_jacobian(way.step, layout)
-            advance, words_of_evaluation = step_by_step(push, series), "step by step"
-        else:
-            with torch.no_grad():
-                advance, words_of_evaluation = fastest(way, layout, flat, directions, series, n_steps, first.eps)
+        with suitable_threads(layout.n_states):
+            first = FirstStep.of(
+                step, layout, flat, x, dtype=dtype, input_first=input_first, method=method,
+                through_no_grad=through_no_grad, jacobian_action=jacobian_action, graph=differentiable, known=known,
+            )  # fmt: skip
+            way = first.way
+            if way.name == "adjoint" and 2 * transient >= n_steps:
+                raise ValueError(
+                    f"transient = {transient} is not allowed with method = 'adjoint' and n_steps = {n_steps}: it is "
+                    "left out at both ends, so that less than half of the steps may be transient"
+                )
+            advance: Advance
+            if differentiable or way.name in ("jacobian_action", "adjoint") or first.draws:
+                push = way.push if way.push is not None else plain_jacobian(way.step, layout)
+                advance, words_of_evaluation = step_by_step(push, series), "step by step"
+            else:
+                with torch.no_grad():
+                    advance, words_of_evaluation = fastest(way, layout, flat, directions, series, n_steps, first.eps)
         settings = SpectrumSettings(
             k, layout.n_states, n_steps, transient, qr_every, unit, way.name, words,
             str(layout.dtype).removeprefix("torch."), str(flat.device), truncate, words_of_evaluation,

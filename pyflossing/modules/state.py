@@ -36,6 +36,7 @@ class StateLayout:
         batch_dim: where the batch is in the state's own tensors.
         dtype: Float32 or Float64, of flat states, directions and QR decompositions.
         own: type of the state's tensors, which may be a half type or complex.
+        asked: whether that type was asked for, so that what a step returns in a narrower one is converted.
     """
 
     template: Any
@@ -45,6 +46,7 @@ class StateLayout:
     batch_dim: int
     dtype: torch.dtype
     own: torch.dtype
+    asked: bool = False
 
     @classmethod
     def of(cls, state: State, *, batched: bool, dtype: torch.dtype | None = None, batch_dim: int = 0) -> StateLayout:
@@ -92,6 +94,7 @@ class StateLayout:
             batch_dim=batch_dim,
             dtype=torch.float32 if own in _NARROW else _REAL.get(own, own),
             own=own,
+            asked=dtype is not None,
         )
         if layout.n_states == 0 or 0 in layout.batch:
             raise ValueError(f"state is empty: shape {tuple(leaves[0][1].shape)} of {leaves[0][0]}")
@@ -123,8 +126,9 @@ class StateLayout:
             self.names, self.shapes, matching(state, self.template, "state", whose), strict=True
         ):
             if leaf.dtype != self.own:
-                # autocast returns half types, which the next step gets as they are
-                if leaf.dtype not in _NARROW or self.own.is_complex:
+                # autocast returns half types, whatever it was given
+                narrower = leaf.dtype in _NARROW or (self.asked and leaf.dtype == torch.float32)
+                if not narrower or self.own.is_complex:
                     raise ValueError(
                         f"{whose} {name} has type {leaf.dtype}, not {self.own}: give state, inputs and parameters one "
                         "type, convert in the step, or set dtype"

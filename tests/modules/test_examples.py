@@ -20,8 +20,21 @@ def test_examples_move_exponents_and_draw_them(name, n_epochs, tmp_path, monkeyp
     assert capsys.readouterr().out.startswith(f"before: mean distance from the target {far:.3f} per step")
 
 
-def test_the_code_of_the_page_runs(capsys):
+def test_exponents_of_recursive_reasoning_models_are_flossed(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(DOCS / "examples")
+    before, after = importlib.import_module("recursive_reasoning").main(3)
+    assert before.shape == (3, 4)
+    assert after.mean() > before.mean()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10
+    whole, alone = (lines[i].split(": ")[1] for i in (0, 6))
+    assert whole == alone
+
+
+def test_the_code_of_the_page_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
     code = [block.text for block in blocks(DOCS / "modules.md", "python")]
-    assert len(code) == 5
+    assert len(code) == 8
     exec("\n".join(code), {"__name__": "page"})
     assert "jacobian_action and double_backward: " in capsys.readouterr().out
