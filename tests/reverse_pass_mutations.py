@@ -23,7 +23,7 @@ REVERSE_PASSES = {
         readout=("(rows @ p.wr", "(1.001 * rows @ p.wr"),
         offset=("+ p.offset", "+ 1.001 * p.offset"),
         divisor=("first_scored_step + 1)", "first_scored_step)"),
-        loss=("loss = binary", "loss = 1.001 * binary"),
+        loss=("loss = cross_entropy", "loss = 1.001 * cross_entropy"),
         derivative=("torch.sigmoid(r[", "torch.sigmoid(1.001 * r["),
         targets=(".sub_(y[", ".sub_(1.001 * y["),
         first_step_of_a_part=("max(part.start, first)", "max(part.start, first + 1)"),
