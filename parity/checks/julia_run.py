@@ -18,7 +18,7 @@ from parity.bridge.connection import JuliaConnection
 from parity.checks.cases import PARAMETERS, Case, julia_network
 from parity.checks.model import Array
 from parity.checks.step import CLIP
-from parity.checks.trajectory import julia_flossing, julia_gradients, julia_loss
+from parity.checks.trajectory import julia_flossing, julia_training
 from pyflossing.config import TrainingConfig
 from pyflossing.gradients.by_autograd import FLOSSED
 
@@ -67,10 +67,11 @@ def julia_epochs(julia: JuliaConnection, config: TrainingConfig) -> tuple[JuliaE
 
 @lru_cache(maxsize=64)
 def _remembered(julia: Hashable, config: TrainingConfig) -> tuple[JuliaEpoch, ...]:
-    return tuple(_epochs(cast(JuliaConnection, julia), config))
+    return tuple(run_epochs(cast(JuliaConnection, julia), config))
 
 
-def _epochs(julia: JuliaConnection, config: TrainingConfig) -> Iterator[JuliaEpoch]:
+def run_epochs(julia: JuliaConnection, config: TrainingConfig) -> Iterator[JuliaEpoch]:
+    """The epochs of a run as Julia computes them, in order; nothing is kept of those that have been given."""
     E, Ef, Ei, Ep, Ni, B = config.to_legacy()[1:7]
     lengths = np.asarray(julia.call("episode_lengths", E, Ef, Ei, Ep, Ni)).tolist()
     orders = np.asarray(julia.call("trial_order", E, B))
@@ -88,7 +89,7 @@ def _epochs(julia: JuliaConnection, config: TrainingConfig) -> Iterator[JuliaEpo
             parameters, flossing = _moved(parameters, flossing, made.after)
         episodes += bool(length and epoch > 1)
         case = _training_case(julia, config, epoch, orders[:, epoch - 1], parameters)
-        answer = julia_loss(julia, case, config.dtype) | julia_gradients(julia, case, config.dtype)
+        answer = julia_training(julia, case, config.dtype)
         made = JuliaEpoch(epoch, 0, episodes, epoch, parameters, frame, case, answer, training, flossing, {})
         made = replace(made, after=_update(julia, config, made))
         yield made

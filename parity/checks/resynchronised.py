@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -59,26 +58,30 @@ def _chosen(titled: Titled, julia: JuliaConnection, flossing: bool) -> Iterator[
 
 def training_epochs(titled: Titled, julia: JuliaConnection) -> Arrays:
     """Ours: loss, accuracy and gradients of training epochs, with the bounds of a trajectory from these parameters."""
-    results: dict[str, Any] = {}
-    for title, config, of in _chosen(titled, julia, flossing=False):
-        record = _next_record(config, of)
-        assert isinstance(record, records.EpochRecord)
-        ours: dict[str, Any] = {"loss": np.float64(record.loss), "accuracy": np.float64(record.accuracy)}
-        ours |= {f"gradient {name}": values.numpy() for name, values in record.gradients._asdict().items()}
-        results |= _bounded(title, ours, of, config)
-    return results
+    return _epochs(titled, julia, flossing=False)
 
 
 def flossing_epochs(titled: Titled, julia: JuliaConnection) -> Arrays:
     """Ours: exponents, loss and gradients of flossing epochs, likewise."""
+    return _epochs(titled, julia, flossing=True)
+
+
+def _epochs(titled: Titled, julia: JuliaConnection, flossing: bool) -> Arrays:
     results: dict[str, Any] = {}
-    for title, config, of in _chosen(titled, julia, flossing=True):
-        record = _next_record(config, of)
-        assert isinstance(record, records.FlossingRecord)
-        ours = {"flossing exponents": record.exponents.astype(config.dtype), "flossing loss": np.float64(record.loss)}
-        ours |= {f"flossing gradient {name}": values.numpy() for name, values in record.gradients.items()}
-        results |= _bounded(title, ours, of, config)
+    for title, config, of in _chosen(titled, julia, flossing):
+        limits: Any = estimates(of.case, config.dtype)
+        ours = numbers(next_record(config, of), config.dtype)
+        results |= {f"{title}: {name}": replace(limits[name], values=values) for name, values in ours.items()}
     return results
+
+
+def numbers(record: records.Record, dtype: str) -> dict[str, Array]:
+    """What an epoch of ours has computed, under the names of ``evaluate``."""
+    if isinstance(record, records.EpochRecord):
+        ours: dict[str, Any] = {"loss": np.float64(record.loss), "accuracy": np.float64(record.accuracy)}
+        return ours | {f"gradient {name}": values.numpy() for name, values in record.gradients._asdict().items()}
+    ours = {"flossing exponents": record.exponents.astype(dtype), "flossing loss": np.float64(record.loss)}
+    return ours | {f"flossing gradient {name}": values.numpy() for name, values in record.gradients.items()}
 
 
 def julia_training_epochs(titled: Titled, julia: JuliaConnection) -> Arrays:
@@ -99,13 +102,7 @@ def _answers(titled: Titled, julia: JuliaConnection, flossing: bool) -> Arrays:
     }
 
 
-def _bounded(title: str, ours: dict[str, Any], of: JuliaEpoch, config: TrainingConfig) -> dict[str, Estimate]:
-    limits: Any = estimates(of.case, config.dtype)
-    return {f"{title}: {name}": replace(limits[name], values=values) for name, values in ours.items()}
-
-
-@lru_cache(maxsize=256)
-def _next_record(config: TrainingConfig, of: JuliaEpoch) -> records.Record:
+def next_record(config: TrainingConfig, of: JuliaEpoch) -> records.Record:
     """What our run does next from where Julia's is."""
     with suitable_threads(config.n_units):
         return next(loop.run(config, _state(config, of)))
@@ -154,8 +151,7 @@ def updates(titled: Titled, julia: JuliaConnection) -> Arrays:
     results: dict[str, Any] = {}
     for title, config, of in _updates_of(titled, julia):
         moments = of.flossing if of.flossing_epoch else of.training
-        after = _flossing_update(config, of) if of.flossing_epoch else _training_update(config, of)
-        for name, parts in after.items():
+        for name, parts in update(config, of).items():
             before = dict(zip("xmv", (of.parameters[name], *moments[name]), strict=True))
             for part, values in parts.items():
                 bound = update_bound(part, before[part], values)
@@ -168,6 +164,11 @@ def julia_updates(titled: Titled, julia: JuliaConnection) -> Arrays:
     return {
         f"{title}: {name}": values for title, _, of in _updates_of(titled, julia) for name, values in of.after.items()
     }
+
+
+def update(config: TrainingConfig, of: JuliaEpoch) -> dict[str, dict[str, Array]]:
+    """By parameter, "x", "m" and "v" after our clipping and Adam, from Julia's gradients."""
+    return _flossing_update(config, of) if of.flossing_epoch else _training_update(config, of)
 
 
 def _training_update(config: TrainingConfig, of: JuliaEpoch) -> dict[str, dict[str, Array]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -220,11 +220,17 @@ def adam(arrays: _UpdateInputs, t: int, rates: _Rates) -> dict[str, Array]:
 
 def adam_state(m: torch.Tensor, v: torch.Tensor, t: int, rates: optimiser.Rates) -> optimiser.AdamState:
     """Our memory of an array before update number ``t`` (from 1), with the moments given."""
-    empty = torch.zeros(0)
-    state = optimiser.AdamState.fresh(empty, rates)
-    for _ in range(t - 1):  # the powers are running products
-        state = optimiser.adam_update(empty, empty, state, rates)[1]
+    state = _after(t - 1, rates)
     return optimiser.AdamState(m, v, state.power1, state.power2)
+
+
+@lru_cache(maxsize=8192)
+def _after(updates: int, rates: optimiser.Rates) -> optimiser.AdamState:
+    """Our memory of an empty array: the powers of the rates are running products, each from the one before."""
+    empty = torch.zeros(0)
+    if updates == 0:
+        return optimiser.AdamState.fresh(empty, rates)
+    return optimiser.adam_update(empty, empty, _after(updates - 1, rates), rates)[1]
 
 
 def _updates(dtype: str) -> Arrays:

@@ -109,20 +109,21 @@ def _network_and_weights(of: Case, dtype: str) -> tuple[tuple[str, str, Array], 
     return julia_network(of.network), tuple(of.parameters[name].astype(dtype) for name in PARAMETERS)
 
 
-def _trajectory(julia: JuliaConnection, of: Case, dtype: str) -> Array:
+def julia_states(julia: JuliaConnection, of: Case, dtype: str) -> Array:
+    """States (n_states, B, T) after every step by Julia."""
     network, (ws, j, _, b, _, x0) = _network_and_weights(of, dtype)
     return np.asarray(julia.call("trajectory", *network, ws, j, b, x0, of.inputs.astype(dtype)))
 
 
 def _states(julia: JuliaConnection, of: Case, dtype: str) -> dict[str, Any]:
     _, (_, _, wr, _, offset, _) = _network_and_weights(of, dtype)
-    states = _trajectory(julia, of, dtype)
+    states = julia_states(julia, of, dtype)
     seen = np.asarray(julia.call("readout", wr, offset, states))
     return {"states": states, "readout": seen.T}
 
 
 def _raster(julia: JuliaConnection, of: Case, dtype: str) -> dict[str, Any]:
-    distance = threshold_distance(of.network, _trajectory(julia, of, dtype))
+    distance = threshold_distance(of.network, julia_states(julia, of, dtype))
     assert distance is not None
     return {"raster": (distance > 0).astype(np.uint8)}
 
@@ -139,12 +140,18 @@ def julia_loss(julia: JuliaConnection, of: Case, dtype: str) -> dict[str, Any]:
     return {name: np.float64(values) for name, values in answer.items()}
 
 
-def julia_gradients(julia: JuliaConnection, of: Case, dtype: str) -> dict[str, Any]:
-    """Gradients of the training loss by Julia."""
+def julia_training(julia: JuliaConnection, of: Case, dtype: str) -> dict[str, Any]:
+    """Loss, accuracy and gradients of the training loss by Julia, in one pass."""
     network, weights = _network_and_weights(of, dtype)
     answer = julia.call("training_gradient", *network, *weights, *_batch(of, dtype))
     assert isinstance(answer, dict)
-    return {f"gradient {name}": answer[name] for name in PARAMETERS}
+    numbers = {name: np.float64(answer[name]) for name in ("loss", "accuracy")}
+    return numbers | {f"gradient {name}": answer[name] for name in PARAMETERS}
+
+
+def julia_gradients(julia: JuliaConnection, of: Case, dtype: str) -> dict[str, Any]:
+    """Gradients of the training loss by Julia."""
+    return {name: values for name, values in julia_training(julia, of, dtype).items() if name.startswith("gradient")}
 
 
 def _start(of: Case, dtype: str) -> tuple[tuple[str, str, Array], tuple[Array, ...], Array]:

@@ -82,12 +82,7 @@ def test_a_mutated_port_fails_and_no_check_is_left_out(title, recorded, monkeypa
 
 def forget():
     """What was computed with a mutation, or without it, is not what comes next."""
-    for remembered in (
-        resynchronised._next_record,
-        resynchronised.estimates,
-        julia_run._remembered,
-        trajectory.estimates,
-    ):
+    for remembered in (resynchronised.estimates, julia_run._remembered, trajectory.estimates):
         remembered.cache_clear()
 
 
