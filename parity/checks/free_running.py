@@ -146,30 +146,50 @@ def simulation(config: TrainingConfig, max_records: int | None = None) -> tuple[
     ours = simulate(config, max_records)
     moved = starts(config, bounds.N_COPIES)
     passes, theirs = (moved_runs(config, moved, algorithm, max_records) for algorithm in ("passes", "general"))
-    eps = float(np.finfo(config.dtype).eps)
-    # of the gradient of the offset, a sum too, the terms' magnitudes add up to less than the loss
-    sums = bounds.summation(eps, _terms(config)) * ours.rows["loss"]
-    found = {
-        name: until_horizon(values, passes.rows[name], theirs.rows[name], eps, sums if name in _SUMS else 0.0)
-        for name, values in ours.rows.items()
-        if name != "accuracy" and values.size
-    }
+    return ours, judged_until_horizon(config, ours, passes, theirs, totals(config))
+
+
+def judged_until_horizon(
+    config: TrainingConfig, ours: Run, passes: Moved, theirs: Moved, total: Mapping[str, int]
+) -> dict[str, Any]:
+    """The numbers of a run as they are to be judged, by name; ``total`` has the rows of the other side.
+
+    Args:
+        config: of the run.
+        ours: the run, or its beginning.
+        passes, theirs: as much of moved runs, by our algorithm and by the general one.
+        total: "epochs" and "flossing epochs".
+    """
+    found = horizons(config, ours.rows, passes, theirs)
     if "loss" in found:
         found["accuracy"] = _accuracy(ours, theirs, _terms(config), len(found["loss"].values))
     at_once = [name for name, estimate in found.items() if not len(estimate.values)]
     cause = _CAUSE + (f"; not compared, because that exceeds 1e-3 at once: {', '.join(at_once)}" if at_once else "")
-    total = totals(config)
     judged: dict[str, Any] = {}
     for name, estimate in found.items():
         if name not in at_once:
             unit = "flossing epochs" if name in ("spectra", "flossing loss") else "epochs"
             judged[name] = Series(replace(estimate, cause=cause), total[unit], unit, len(ours.rows[name]))
     if len(ours.rows["loss"]) == config.n_epochs:
+        eps = float(np.finfo(config.dtype).eps)
         for name, values in ours.final.items():
             last = until_horizon(values[None], passes.final[name][:, None], theirs.final[name][:, None], eps)
             if len(last.values):
                 judged[f"final {name}"] = last.only_row()
-    return ours, judged
+    return judged
+
+
+def horizons(config: TrainingConfig, rows: Mapping[str, Array], passes: Moved, theirs: Moved) -> dict[str, Estimate]:
+    """Rows of a run of ours, but for accuracies, each series up to its horizon; ``rows`` may have more than needed."""
+    eps = float(np.finfo(config.dtype).eps)
+    # of the gradient of the offset, a sum too, the terms' magnitudes add up to less than the loss
+    sums = bounds.summation(eps, _terms(config)) * rows["loss"]
+    found = {}
+    for name in [name for name in rows if name in passes.rows]:
+        values = rows[name][: passes.rows[name].shape[1]]
+        more = sums[: len(values)] if name in _SUMS else 0.0
+        found[name] = until_horizon(values, passes.rows[name], theirs.rows[name], eps, more)
+    return found
 
 
 _MOST_OURS = 512

@@ -75,20 +75,20 @@ def run_epochs(julia: JuliaConnection, config: TrainingConfig) -> Iterator[Julia
     E, Ef, Ei, Ep, Ni, B = config.to_legacy()[1:7]
     lengths = np.asarray(julia.call("episode_lengths", E, Ef, Ei, Ep, Ni)).tolist()
     orders = np.asarray(julia.call("trial_order", E, B))
-    parameters, frame = _start(julia, config)
+    parameters, frame = start(julia, config)
     training, flossing = (_zeros(parameters, names) for names in (PARAMETERS, FLOSSED))
     episodes, n_flossed = 0, 0
     for epoch, length in enumerate(lengths, 1):
         for i in range(1, length + 1):
             n_flossed += 1
-            case = _flossing_case(julia, config, epoch + i, parameters, frame)
+            case = flossing_case(julia, config, epoch + i, parameters, frame)
             answer = julia_flossing(julia, case, config.dtype)
             made = JuliaEpoch(epoch, i, episodes, n_flossed, parameters, frame, case, answer, training, flossing, {})
             made = replace(made, after=_update(julia, config, made))
             yield made
             parameters, flossing = _moved(parameters, flossing, made.after)
         episodes += bool(length and epoch > 1)
-        case = _training_case(julia, config, epoch, orders[:, epoch - 1], parameters)
+        case = training_case(julia, config, epoch, orders[:, epoch - 1], parameters)
         answer = julia_training(julia, case, config.dtype)
         made = JuliaEpoch(epoch, 0, episodes, epoch, parameters, frame, case, answer, training, flossing, {})
         made = replace(made, after=_update(julia, config, made))
@@ -96,7 +96,7 @@ def run_epochs(julia: JuliaConnection, config: TrainingConfig) -> Iterator[Julia
         parameters, training = _moved(parameters, training, made.after)
 
 
-def _start(julia: JuliaConnection, config: TrainingConfig) -> tuple[dict[str, Array], Array]:
+def start(julia: JuliaConnection, config: TrainingConfig) -> tuple[dict[str, Array], Array]:
     """Parameters before the first epoch, and the frame, in the run's type."""
     legacy = config.to_legacy()
     n_units, batch, (initial_state, _, network, frame) = legacy[0], legacy[6], legacy[11:15]
@@ -145,9 +145,10 @@ def _trials(julia: JuliaConnection, config: TrainingConfig, n: int, steps: int, 
     return np.asarray(answer[0]), np.asarray(answer[1])
 
 
-def _training_case(
+def training_case(
     julia: JuliaConnection, config: TrainingConfig, epoch: int, order: Array, parameters: dict[str, Array]
 ) -> Case:
+    """A training epoch from these parameters, its trials in the epoch's order (from 1)."""
     trials = config.trials
     inputs, targets = _trials(julia, config, trials.batch_size, trials.n_steps, epoch)
     return Case(
@@ -162,9 +163,10 @@ def _training_case(
     )
 
 
-def _flossing_case(
+def flossing_case(
     julia: JuliaConnection, config: TrainingConfig, index: int, parameters: dict[str, Array], frame: Array
 ) -> Case:
+    """A flossing epoch from these parameters, with the trial of input seed E sIn + index."""
     settings = config.flossing
     inputs, _ = _trials(julia, config, 1, settings.trial_steps, index)
     return Case(

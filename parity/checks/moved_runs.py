@@ -100,24 +100,45 @@ def moved_runs(
     config: TrainingConfig, states: Sequence[TrainingState], algorithm: Algorithm, max_records: int | None
 ) -> Moved:
     """Runs from the given states, or their first ``max_records`` flossing and training epochs."""
-    states = [replace(state) for state in states]
-    rows: dict[str, list[Array]] = {}
-    readouts = []
-    with suitable_threads(config.n_units):
-        for done, record in enumerate(_epochs(config, states, algorithm), 1):
-            readout = record.pop("readout", None)
-            if readout is not None:
-                readouts.append(readout)
-            for name, values in record.items():
-                rows.setdefault(name, []).append(values)
-            if done == max_records:
-                break
-    final = {name: torch.stack([getattr(s.parameters, name) for s in states]).numpy() for name in Parameters._fields}
-    return Moved(
-        {name: np.stack(values, axis=1).astype(np.float64) for name, values in rows.items()},
-        np.stack(readouts, axis=1) if readouts else np.empty(0),
-        final,
-    )
+    runs = MovedRuns(config, states, algorithm)
+    while (max_records is None or runs.n_records < max_records) and runs.advance():
+        pass
+    return runs.moved()
+
+
+class MovedRuns:
+    """Runs from the given states, one flossing or training epoch after the other."""
+
+    def __init__(self, config: TrainingConfig, states: Sequence[TrainingState], algorithm: Algorithm) -> None:
+        self.n_records = 0
+        self._states = [replace(state) for state in states]
+        self._config = config
+        self._records = _epochs(config, self._states, algorithm)
+        self._rows: dict[str, list[Array]] = {}
+        self._readouts: list[Array] = []
+
+    def advance(self) -> bool:
+        """Run one epoch more; false if there is none."""
+        with suitable_threads(self._config.n_units):
+            record = next(self._records, None)
+        if record is None:
+            return False
+        readout = record.pop("readout", None)
+        if readout is not None:
+            self._readouts.append(readout)
+        for name, values in record.items():
+            self._rows.setdefault(name, []).append(values)
+        self.n_records += 1
+        return True
+
+    def moved(self) -> Moved:
+        """The numbers so far."""
+        states, readouts = self._states, self._readouts
+        return Moved(
+            {name: np.stack(values, axis=1).astype(np.float64) for name, values in self._rows.items()},
+            np.stack(readouts, axis=1) if readouts else np.empty(0),
+            {n: torch.stack([getattr(s.parameters, n) for s in states]).numpy() for n in Parameters._fields},
+        )
 
 
 def _epochs(config: TrainingConfig, states: list[TrainingState], algorithm: Algorithm) -> Iterator[dict[str, Array]]:

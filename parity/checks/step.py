@@ -320,17 +320,18 @@ def _frames() -> Arrays:
     results: dict[str, Any] = {}
     for n, k, seed in _FRAMES:
         normals = MersenneTwister(seed).randn((n, k), np.float32)
-        condition = float(np.linalg.cond(normals.astype(np.float64)))
         for dtype in DTYPES:
             title = f"{dtype} {n}x{k} seed={seed}"
             probe = torch.zeros(1, dtype=getattr(torch, dtype))
             q = spectrum.initial_frame(n, k, seed, like=probe).numpy()
-            bound = np.asarray(_ROUNDINGS * _eps(q) * condition)
-            results |= {
-                f"{title}: normals": normals,
-                f"{title}: Q": Estimate(q, bound, "8 eps times the condition of the normals"),
-            }
+            results |= {f"{title}: normals": normals, f"{title}: Q": frame_estimate(q, normals)}
     return results
+
+
+def frame_estimate(q: Array, normals: Array) -> Estimate:
+    """An orthonormal frame of ours, with how far another factorisation of the normal numbers may lie from it."""
+    condition = float(np.linalg.cond(normals.astype(np.float64)))
+    return Estimate(q, np.asarray(_ROUNDINGS * _eps(q) * condition), "8 eps times the condition of the normals")
 
 
 def _julia_frames(julia: JuliaConnection) -> Arrays:

@@ -1,0 +1,1 @@
+"""Whole runs of anybody's settings in both languages, side by side."""
