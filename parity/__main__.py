@@ -14,14 +14,10 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import datetime
-import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 import pyflossing
 from parity.bridge.connection import JuliaConnection
@@ -32,6 +28,7 @@ from parity.checks.model import Check
 from parity.connect import CHOICES, NoJulia, connect
 from parity.kernels import run_all
 from parity.obtain import describe, search
+from parity.provenance import provenance
 from parity.report import Report, Table, as_text, write
 from parity.runner import Outcome, run_checks, select
 from parity.sources import reference_folder, sources_hash, transcript_file
@@ -49,6 +46,7 @@ examples:
   python -m parity --julia recorded          without Julia, against recorded transcripts
   python -m parity --julia-path /opt/julia   with a Julia of your own
   python -m parity kernels --quick           the report under the numerical kernels of four kinds of machines
+  python -m parity run my.toml               your own settings in both languages (run --help)
   python -m parity doctor                    what Julia was found, what was not, and what helps
 
 exit code: 0 all agree, 1 something differs, 2 bad usage or no Julia, 130 interrupted
@@ -57,8 +55,13 @@ exit code: 0 all agree, 1 something differs, 2 bad usage or no Julia, 130 interr
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if words[:1] == ["run"]:
+            from parity.runs.command import main as run  # noqa: PLC0415 - the report does without
+
+            return run(words[1:])
+        options = _parser().parse_args(words)
         return _COMMANDS[options.command](options)
     except BrokenPipeError:
         # Else Python complains once more when it flushes at its end.
@@ -150,10 +153,10 @@ def _report(options: argparse.Namespace) -> int:
     if any(check.needs_julia for check in checks):
         session = connect(options.julia, options.julia_path)
         with session.julia as julia:
-            report = _shown(checks, julia, _provenance(session.facts), session.notices)
+            report = _shown(checks, julia, provenance(session.facts), session.notices)
     else:
         facts = {"juliacall": "not used, because none of these checks calls Julia"}
-        report = _shown(checks, None, _provenance(facts), ())
+        report = _shown(checks, None, provenance(facts), ())
     written = write(report, folder)
     print("written: " + ", ".join(str(path) for path in written))
     return report.exit_code
@@ -189,16 +192,6 @@ def _run(
         beside_the_table("")
         finished(outcomes[-1])
     return outcomes
-
-
-def _provenance(facts: Mapping[str, str]) -> dict[str, str]:
-    ours = {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "pyflossing": pyflossing.__version__,
-        "Python": f"{platform.python_version()}, numpy {np.__version__}, {platform.machine()}",
-        "Julia sources": sources_hash(reference_folder())[:16],
-    }
-    return ours | dict(facts)
 
 
 _COMMANDS = {"report": _report, "doctor": _doctor, "record": _record, "kernels": _kernels}

@@ -1,0 +1,23 @@
+"""What was compared: versions, machine, sources, date."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Mapping
+
+import numpy as np
+
+import pyflossing
+from parity.sources import reference_folder, sources_hash
+
+
+def provenance(facts: Mapping[str, str]) -> dict[str, str]:
+    """The facts of our side, and those given of the other."""
+    ours = {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "pyflossing": pyflossing.__version__,
+        "Python": f"{platform.python_version()}, numpy {np.__version__}, {platform.machine()}",
+        "Julia sources": sources_hash(reference_folder())[:16],
+    }
+    return ours | dict(facts)
