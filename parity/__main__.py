@@ -15,22 +15,22 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pyflossing
-from parity.bridge.connection import JuliaConnection
-from parity.bridge.errors import JuliaConnectionError
+from parity.bridge.errors import JuliaConnectionError, JuliaError
 from parity.bridge.recorded import RecordingConnection
 from parity.checks import all_checks
-from parity.checks.model import Check
 from parity.connect import CHOICES, NoJulia, connect
 from parity.kernels import run_all
 from parity.obtain import describe, search
+from parity.own import command as own
 from parity.provenance import provenance
-from parity.report import Report, Table, as_text, write
-from parity.runner import Outcome, run_checks, select
+from parity.report import Report, as_text, write
+from parity.runner import select
+from parity.shown import listed, run_beside, shown
 from parity.sources import reference_folder, sources_hash, transcript_file
 
 _USAGE_ERROR = 2
@@ -47,6 +47,7 @@ examples:
   python -m parity --julia-path /opt/julia   with a Julia of your own
   python -m parity kernels --quick           the report under the numerical kernels of four kinds of machines
   python -m parity run my.toml               your own settings in both languages (run --help)
+  python -m parity --checks my_checks.py --include my.jl     checks of your own
   python -m parity doctor                    what Julia was found, what was not, and what helps
 
 exit code: 0 all agree, 1 something differs, 2 bad usage or no Julia, 130 interrupted
@@ -62,13 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return run(words[1:])
         options = _parser().parse_args(words)
+        own.require_checks(options)
         return _COMMANDS[options.command](options)
     except BrokenPipeError:
         # Else Python complains once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print("parity: nobody reads the report any more; it was not written", file=sys.stderr)
         return _USAGE_ERROR
-    except (NoJulia, JuliaConnectionError, OSError, ValueError) as error:
+    except (NoJulia, JuliaConnectionError, JuliaError, OSError, ValueError) as error:
         print(f"parity: {error}", file=sys.stderr)
         return _USAGE_ERROR
     except KeyboardInterrupt:
@@ -100,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="with kernels: four sets of them instead of fourteen")
     parser.add_argument("--list", action="store_true", help="list the checks and stop")
+    own.add_options(parser)
     return parser
 
 
@@ -120,6 +123,8 @@ def _kernels(options: argparse.Namespace) -> int:
 
 def _record(options: argparse.Namespace) -> int:
     """Run every check that calls Julia, and keep Julia's answers for machines without it."""
+    if options.checks:
+        return own.record(options)
     if options.julia == "recorded":
         raise ValueError("--julia recorded is not allowed with record: a live Julia must give the answers")
     session = connect(options.julia, options.julia_path)
@@ -129,7 +134,7 @@ def _record(options: argparse.Namespace) -> int:
         recording = RecordingConnection(
             live, sources_hash=sources_hash(reference_folder()), package_version=pyflossing.__version__
         )
-        outcomes = _run([check for check in all_checks() if check.needs_julia], recording)
+        outcomes = run_beside([check for check in all_checks() if check.needs_julia], recording)
         report = Report(outcomes, session.facts)
         if report.exit_code:
             print(as_text(report))
@@ -142,10 +147,11 @@ def _record(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    if options.checks:
+        return own.report(options)
     checks = select(all_checks(), options.only)
     if options.list:
-        for check in checks:
-            print(f"{check.name:45} {check.level.value:10} {check.against.value:16} {check.quantity}")
+        listed(checks)
         return 0
     # The folder is made before any work: a wrong one should not cost the user a whole run.
     folder = Path(options.report or (_FOLDER_OF_SOME if options.only else _FOLDER))
@@ -153,45 +159,13 @@ def _report(options: argparse.Namespace) -> int:
     if any(check.needs_julia for check in checks):
         session = connect(options.julia, options.julia_path)
         with session.julia as julia:
-            report = _shown(checks, julia, provenance(session.facts), session.notices)
+            report = shown(checks, julia, provenance(session.facts), session.notices)
     else:
         facts = {"juliacall": "not used, because none of these checks calls Julia"}
-        report = _shown(checks, None, provenance(facts), ())
+        report = shown(checks, None, provenance(facts), ())
     written = write(report, folder)
     print("written: " + ", ".join(str(path) for path in written))
     return report.exit_code
-
-
-def _shown(
-    checks: list[Check], julia: JuliaConnection | None, provenance: dict[str, str], notices: Sequence[str]
-) -> Report:
-    """Run the checks and print each line as soon as it is known."""
-    table = Table(checks)
-    print(table.opening(provenance, notices), flush=True)
-    outcomes = _run(checks, julia, lambda outcome: print(table.row(outcome), flush=True))
-    report = Report(outcomes, provenance, notices)
-    print(table.closing(report))
-    return report
-
-
-def _run(
-    checks: list[Check],
-    julia: JuliaConnection | None,
-    finished: Callable[[Outcome], None] = lambda _: None,
-) -> list[Outcome]:
-    shows = sys.stderr.isatty()
-
-    def beside_the_table(text: str) -> None:
-        if shows:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-
-    outcomes = []
-    for place, check in enumerate(checks, 1):
-        beside_the_table(f"[{place}/{len(checks)}] {check.name}")
-        outcomes += run_checks([check], julia)
-        beside_the_table("")
-        finished(outcomes[-1])
-    return outcomes
 
 
 _COMMANDS = {"report": _report, "doctor": _doctor, "record": _record, "kernels": _kernels}

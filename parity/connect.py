@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from parity.bridge.connection import JuliaConnection
@@ -27,6 +28,25 @@ class NoJulia(Exception):
 
 
 @dataclass(frozen=True)
+class Served:
+    """What a Julia serves, and with which packages.
+
+    Attributes:
+        file, module: the Julia file and its module whose functions are called.
+        project: a Julia project whose packages the file may use; None for the standard library alone.
+    """
+
+    file: Path
+    module: str
+    project: Path | None = None
+
+
+def reference() -> Served:
+    """The Julia reference."""
+    return Served(module_file(), MODULE_NAME)
+
+
+@dataclass(frozen=True)
 class Session:
     """An open connection, where its Julia came from, and what a reader of the results must not miss."""
 
@@ -36,7 +56,7 @@ class Session:
 
 
 def connect(choice: Choice = "auto", explicit: str | os.PathLike[str] | None = None, say: Say = to_stderr) -> Session:
-    """Open the wished connection.
+    """Open the wished connection to the reference.
 
     ``auto`` takes the first Julia that is found or can be fetched, and the recorded transcripts if there is none.
     A Julia that was named, by its path or by the settings of juliacall, is never replaced by another. What is not
@@ -50,7 +70,7 @@ def connect(choice: Choice = "auto", explicit: str | os.PathLike[str] | None = N
     attempts = search(explicit, want="any" if choice == "auto" else choice, say=say)
     found = attempts[-1].found
     if found is not None:
-        return _live(found, choice, attempts, say)
+        return _live(found, choice, attempts, say, reference())
     if choice != "auto" or attempts[-1].named:
         raise NoJulia(describe(attempts))
     session = _recorded(attempts, choice)
@@ -58,12 +78,32 @@ def connect(choice: Choice = "auto", explicit: str | os.PathLike[str] | None = N
     return session
 
 
-def _live(installation: JuliaInstallation, choice: Choice, attempts: Sequence[Attempt], say: Say) -> Session:
+def connect_live(
+    served: Served,
+    choice: Choice = "auto",
+    explicit: str | os.PathLike[str] | None = None,
+    say: Say = to_stderr,
+) -> Session:
+    """Open a live connection to the functions of any module.
+
+    Raises:
+        NoJulia: none can be had; the message says what was tried and what helps.
+    """
+    attempts = search(explicit, want="any" if choice == "auto" else choice, say=say)  # type: ignore[arg-type]
+    found = attempts[-1].found
+    if found is None:
+        raise NoJulia(describe(attempts))
+    return _live(found, choice, attempts, say, served)
+
+
+def _live(
+    installation: JuliaInstallation, choice: Choice, attempts: Sequence[Attempt], say: Say, served: Served
+) -> Session:
     try:
         if installation.project is None:
-            return _session(_executable(installation), installation, _why_not_juliacall(choice, attempts))
+            return _session(_executable(installation, served), installation, _why_not_juliacall(choice, attempts))
         try:
-            return _session(_juliacall(installation), installation)
+            return _session(_juliacall(installation, served), installation)
         except JuliaConnectionError as error:
             explained = _explained(error, installation)
             if choice == "juliacall":
@@ -73,7 +113,7 @@ def _live(installation: JuliaInstallation, choice: Choice, attempts: Sequence[At
             notice = (
                 f"juliacall could not be used, so its Julia was run as an executable instead. {why[0].upper()}{why[1:]}"
             )
-            return _session(_executable(installation), installation, why, (notice,))
+            return _session(_executable(installation, served), installation, why, (notice,))
     except JuliaConnectionError as error:
         raise NoJulia(
             f"{installation.executable} ({installation.origin}) was found but could not be used: {error}"
@@ -105,13 +145,17 @@ def _cause(error: JuliaConnectionError) -> str:
     return f"{first} {told}".strip()
 
 
-def _juliacall(installation: JuliaInstallation) -> JuliaConnection:
+def _juliacall(installation: JuliaInstallation, served: Served) -> JuliaConnection:
     assert installation.project is not None
-    return JuliacallConnection(installation.executable, installation.project, module_file(), MODULE_NAME)
+    if served.project is not None:
+        raise JuliaConnectionError("juliacall has a Julia project of its own, so that another cannot be used with it")
+    return JuliacallConnection(installation.executable, installation.project, served.file, served.module)
 
 
-def _executable(installation: JuliaInstallation) -> JuliaConnection:
-    return ExecutableConnection(installation.executable, installation.environment, module_file(), MODULE_NAME)
+def _executable(installation: JuliaInstallation, served: Served) -> JuliaConnection:
+    return ExecutableConnection(
+        installation.executable, installation.environment, served.file, served.module, project=served.project
+    )
 
 
 def _session(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -14,7 +16,6 @@ from parity.bridge.connection import JuliaConnection
 from parity.bridge.errors import NotRecorded
 from parity.checks.comparators import Judged, Verdict
 from parity.checks.model import Arrays, Check, SkipCheck
-from pyflossing._support.threads import suitable_threads
 
 _MOST_UNITS = 80
 """Of the networks that are compared; with more threads than pay for so few, the report can take many times as long."""
@@ -76,7 +77,7 @@ def run_checks(
 ) -> list[Outcome]:
     """Run the checks in order; ``no_julia`` is the reason given for those that need a Julia where there is none."""
     outcomes = []
-    with suitable_threads(_MOST_UNITS):
+    with _few_threads():
         for check in checks:
             start = time.perf_counter()
             if check.needs_julia and julia is None:
@@ -87,6 +88,14 @@ def run_checks(
                 Outcome(outcome.check, outcome.verdicts, outcome.skipped, outcome.error, time.perf_counter() - start)
             )
     return outcomes
+
+
+def _few_threads() -> AbstractContextManager[None]:
+    if "torch" not in sys.modules:  # one's own checks may do without it
+        return nullcontext()
+    from pyflossing._support.threads import suitable_threads  # noqa: PLC0415
+
+    return suitable_threads(_MOST_UNITS)
 
 
 def _run(check: Check, julia: JuliaConnection | None) -> Outcome:

@@ -57,6 +57,16 @@ class JuliaTimeout(_JuliaFailed):
         super().__init__(f"Julia was killed, because {during} took longer than {seconds:g} s", during, output)
 
 
+class JuliaAnswerTooLong(_JuliaFailed):
+    """The answer is longer than any that is read; Julia was killed, because the rest of it would have to be read."""
+
+    advice = "let the function give back less, such as a part, a sum or a checksum"
+
+    def __init__(self, size: int, most: int, during: str, output: str) -> None:
+        told = f"the answer to {during} has {size / 1e9:.1f} GB, and at most {most / 1e9:.1f} GB are read"
+        super().__init__(f"Julia was killed, because {told}", during, output)
+
+
 class JuliaGarbled(_JuliaFailed):
     """What arrived is no answer in the wire format; Julia was killed, because nothing after it could be trusted."""
 

@@ -25,13 +25,14 @@ def main(bridge_file: str, module_file: str, module_name: str, request_fd: str, 
         os.set_inheritable(responses.fileno(), False)
         while header := requests.read(wire.LENGTH.size):
             body = bytearray(requests.read(wire.LENGTH.unpack(header)[0]))
-            response = wire.encode_reply(_answer(julia.Bridge, target, *wire.decode_request(body)))
+            response = wire.encode_reply(answer(julia.Bridge, target, *wire.decode_request(body)))
             responses.write(wire.LENGTH.pack(sum(map(len, response))))
             responses.writelines(response)
             responses.flush()
 
 
-def _answer(bridge: Any, target: Any, name: str, args: list[Any]) -> Any:
+def answer(bridge: Any, target: Any, name: str, args: list[Any]) -> Any:
+    """The reply of a function of a module, called through the loaded Bridge."""
     import numpy as np  # noqa: PLC0415
 
     from parity.bridge import wire  # noqa: PLC0415

@@ -10,13 +10,21 @@ from types import TracebackType
 
 from parity.bridge import wire
 from parity.bridge.child import Child
-from parity.bridge.errors import JuliaConnectionError, JuliaCrashed, JuliaGarbled, JuliaTimeout
+from parity.bridge.errors import JuliaAnswerTooLong, JuliaConnectionError, JuliaCrashed, JuliaGarbled, JuliaTimeout
 from parity.bridge.patience import factor, seconds_for
 
 # A dying process closes its pipes some time before it can be waited for; a closing Julia runs its exit hooks.
 _CRASH_GRACE, _CLOSE_GRACE = 1.0, 1.0
 #: The longest answer that is read: more than any call needs, less than brings a machine to its knees.
 _LONGEST_ANSWER = 1 << 31
+#: What no machine holds is not the length of an answer.
+_NO_LENGTH = 1 << 44
+
+
+class _TooLong(Exception):
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
 
 
 class ProcessConnection:
@@ -90,7 +98,9 @@ class ProcessConnection:
                 for chunk in (wire.LENGTH.pack(sum(map(len, request))), *request):
                     self._child.write(chunk, deadline)
                 (size,) = wire.LENGTH.unpack(self._child.read(wire.LENGTH.size, deadline))
-                if size > _LONGEST_ANSWER:
+                if _LONGEST_ANSWER < size < _NO_LENGTH:
+                    raise _TooLong(size)
+                if size >= _NO_LENGTH:
                     raise wire.FormatError(f"a message of {size} bytes, and at most {_LONGEST_ANSWER} are allowed")
                 return wire.decode_reply(self._child.read(size, deadline))
             except EOFError:
@@ -99,6 +109,9 @@ class ProcessConnection:
             except TimeoutError:
                 self._end(f"{during} timed out", 0)
                 raise JuliaTimeout(during, timeout, self._child.last_output) from None
+            except _TooLong as error:
+                self._end(f"the answer to {during} was too long", 0)
+                raise JuliaAnswerTooLong(error.size, _LONGEST_ANSWER, during, self._child.last_output) from None
             except wire.FormatError as error:
                 self._end(f"it gave no answer to {during}, but something else", 0)
                 raise JuliaGarbled(str(error), during, self._child.last_output) from None

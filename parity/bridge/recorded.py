@@ -100,6 +100,10 @@ class RecordedConnection:
             raise NotRecorded(f"{self._path} has no answer to {described}; `{RECORD_COMMAND}` records anew")
         return wire.decode_reply(bytearray(answer)).result()
 
+    def names(self) -> list[str]:
+        """The functions of which there are answers."""
+        return sorted({described.split("(", 1)[0] for described in self._transcript.calls.values()})
+
     def provenance(self) -> dict[str, str]:
         """What answered when the transcript was recorded."""
         facts = self._transcript.provenance

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from parity.checks import golden, golden_network, golden_training, live, step, training, trajectory
 from parity.checks.model import Check
 
 
 def all_checks() -> list[Check]:
     """Every check, golden ones first."""
+    # here, because comparators and bounds of one's own checks do without torch and its seconds of start-up
+    from parity.checks import golden, golden_network, golden_training, live, step, training, trajectory  # noqa: PLC0415
+
     return [
         *golden.checks(),
         *golden_network.checks(),

@@ -54,14 +54,18 @@ class Verdict:
     extent: str = ""
     measure: Measure | None = None
 
+    def __bool__(self) -> bool:
+        return self.passed
+
 
 Comparator = Callable[[Array, Array], Verdict]
 
 
-def identical(ours: Array, theirs: Array) -> Verdict:
+def identical(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Verdict:
     """Same type, same shape, same bits (so NaN equals the same NaN, and -0.0 differs from 0.0)."""
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
     mismatch = _form_mismatch(ours, theirs)
-    if mismatch:
+    if mismatch is not None:
         return mismatch
     differing = _bits(ours) != _bits(theirs)
     if not differing.any():
@@ -69,11 +73,18 @@ def identical(ours: Array, theirs: Array) -> Verdict:
     return Verdict(False, _first_difference(ours, theirs, differing), _digits(ours, theirs))
 
 
-def within(bound: Callable[[Array, Array], float], cause: str) -> Comparator:
-    """A comparator that admits absolute differences up to ``bound(ours, theirs)``; ``cause`` says why so much."""
+def within(bound: float | Callable[[Array, Array], float], cause: str) -> Comparator:
+    """A comparator that admits absolute differences up to a bound, or to ``bound(ours, theirs)``.
 
-    def compare(ours: Array, theirs: Array) -> Verdict:
-        return Estimate(ours, np.asarray(bound(ours, theirs)), cause).judge(theirs)
+    Args:
+        bound: the number, or what gives it.
+        cause: why so much.
+    """
+
+    def compare(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Verdict:
+        ours, theirs = np.asarray(ours), np.asarray(theirs)
+        most = bound(ours, theirs) if callable(bound) else bound
+        return Estimate(ours, np.asarray(most), cause).judge(theirs)
 
     return compare
 
@@ -106,7 +117,7 @@ class Estimate:
         """Compare with the numbers of another computation, of the same type and shape."""
         ours = np.asarray(self.values)
         mismatch = _form_mismatch(ours, theirs)
-        if mismatch:
+        if mismatch is not None:
             return mismatch
         distance, limit = _distance(ours, theirs), np.broadcast_to(np.asarray(self.bound, dtype=np.float64), ours.shape)
         differing = ~(distance <= limit)  # NaN differs from everything

@@ -34,6 +34,7 @@ class Provenance(str, Enum):
     AUTHORS_PYTHON = "authors' Python"
     OUR_JULIA = "our Julia"
     JULIA_STDLIB = "Julia's Random"
+    YOURS = "yours"
 
 
 class SkipCheck(Exception):
