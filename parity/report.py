@@ -50,6 +50,13 @@ class Report:
         """0 if something was compared and nothing failed, else 1."""
         return 0 if self.counts["passed"] and not self.counts["failed"] else 1
 
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def write(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write report.json and report.md; see ``write``."""
+        return write(self, folder)
+
     def summary(self) -> str:
         """One line of counts by level, the rule of the bounds, and the reasons for what was skipped."""
         counts = self.counts
@@ -116,7 +123,16 @@ def _extent(extents: Sequence[str]) -> str:
     """How much of the series was compared: the parts where there are any, else that it was all."""
     parts = [extent for extent in dict.fromkeys(extents) if not extent.startswith("all ")]
     chosen = parts or list(dict.fromkeys(extents))
-    return f" over {', '.join(chosen)}" if chosen else ""
+    # "2 of 12 epochs (divergence horizon)" and "9 of 12 epochs (divergence horizon)" are one range
+    ranges: dict[str, list[int]] = {}
+    for extent in chosen:
+        number, _, rest = extent.partition(" ")
+        ranges.setdefault(rest if number.isdigit() else extent, []).extend([int(number)] * number.isdigit())
+    told = [
+        f"{min(numbers)} to {max(numbers)} {rest}" if len(numbers) > 1 else " ".join([*map(str, numbers), rest])
+        for rest, numbers in ranges.items()
+    ]
+    return f" over {', '.join(told)}" if told else ""
 
 
 def _row(outcome: Outcome) -> tuple[str, str, str, str, str]:

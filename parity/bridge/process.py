@@ -59,6 +59,11 @@ class ProcessConnection:
         """The process id of the child."""
         return self._child.pid
 
+    @property
+    def is_open(self) -> bool:
+        """Whether calls can still be answered, as far as is known."""
+        return self._gone is None
+
     def call(self, name: str, *args: wire.Argument, timeout: float | None = None) -> wire.Result:
         """Call the function `name` of the Julia module; see `JuliaConnection.call`."""
         seconds = seconds_for(name, args) * self._factor if timeout is None else timeout

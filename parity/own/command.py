@@ -101,8 +101,7 @@ def _opened(options: argparse.Namespace) -> Julia:
     )
     try:
         for words in options.include:
-            file, _, module = words.rpartition(":") if not Path(words).exists() else (words, "", "")
-            jl.include(file or words, module=module if file and module else None)
+            jl.include_named(words)
     except BaseException:
         jl.close()
         raise

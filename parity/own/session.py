@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,13 +33,16 @@ class Julia:
         functions: the names that can be called, with the file that each is from.
     """
 
-    def __init__(self, session: Session, timeout: float | None = None) -> None:
+    def __init__(self, opened: Callable[[], Session], timeout: float | None = None) -> None:
+        session = opened()
         self.facts: Mapping[str, str] = session.facts
         self.notices = session.notices
         self.functions: dict[str, Path] = {}
+        self._opened = opened
         self._connection = session.julia
         self._timeout = timeout
         self._included: dict[str, str] = {}
+        self._files: dict[str, tuple[Path, str | None]] = {}
 
     def include(self, file: str | os.PathLike[str], *, module: str | None = None) -> tuple[str, ...]:
         """Evaluate a Julia file, in a module of its own, and let its functions be called.
@@ -73,7 +76,7 @@ class Julia:
                     "session of its own"
                 )
             self.functions |= dict.fromkeys(names, path)
-            self._included[key] = digest
+            self._included[key], self._files[key] = digest, (path, module)
         return tuple(name for name, of in self.functions.items() if of == path)
 
     def call(self, name: str, *args: wire.Argument, timeout: float | None = None) -> wire.Result:
@@ -97,6 +100,25 @@ class Julia:
             has = ", ".join(sorted(self.functions)) or "none yet: include a file"
             raise JuliaError(f"no included file has a function {name!r}; there is {has}", "")
         return self._connection.call(name, *args, timeout=self._timeout if timeout is None else timeout)
+
+    def include_named(self, words: str, folder: str | os.PathLike[str] = ".") -> tuple[str, ...]:
+        """``include`` what is named by FILE or FILE:MODULE, from a folder."""
+        path = Path(folder, words)
+        if path.exists() or ":" not in path.name:
+            return self.include(path)
+        file, _, module = words.rpartition(":")
+        return self.include(Path(folder, file), module=module)
+
+    def revive(self) -> None:
+        """Open a new Julia, with the same files, if this one has ended; what it had computed is lost."""
+        if getattr(self._connection, "is_open", True):
+            return
+        self._connection.close()
+        self._connection = self._opened().julia
+        files = list(self._files.values())
+        self._included, self._files, self.functions = {}, {}, {}
+        for path, module in files:
+            self.include(path, module=module)
 
     def include_reference(self) -> None:
         """Let the functions of the Julia reference of gradient flossing be called, such as ``spectrum``."""
@@ -159,22 +181,32 @@ def julia(
     if (choice == "recorded") != (transcript is not None):
         raise ValueError("transcript = PATH and 'recorded' belong together")
     if session is not None:
-        connection = InProcessConnection(session, _FILE, _MODULE)
-        return Julia(Session(connection, connection.provenance()), timeout)
+        return Julia(lambda: _in_process(session), timeout)
     if transcript is not None:
-        recorded = RecordedConnection(Path(transcript), OWN_SOURCES)
-        facts = recorded.provenance()
-        when = f"NO LIVE JULIA. Compared with {transcript}, recorded on {facts.get('recorded_on', '?')}"
-        return Julia(Session(recorded, facts, (f"{when} with Julia {facts.get('julia', '?')}.",)), timeout)
+        return Julia(lambda: _recorded(Path(transcript)), timeout)
     served = Served(_FILE, _MODULE, None if project is None else Path(project))
-    return Julia(connect_live(served, choice, path, say), timeout)
+    return Julia(lambda: connect_live(served, choice, path, say), timeout)
 
 
-def with_reference(connection: JuliaConnection) -> JuliaConnection:
-    """A connection that has the functions of the reference; a session of one's own gets them."""
+def _in_process(main: Any) -> Session:
+    connection = InProcessConnection(main, _FILE, _MODULE)
+    return Session(connection, connection.provenance())
+
+
+def _recorded(transcript: Path) -> Session:
+    recorded = RecordedConnection(transcript, OWN_SOURCES)
+    facts = recorded.provenance()
+    notice = (
+        f"NO LIVE JULIA. Compared with {transcript}, recorded on {facts.get('recorded_on', '?')} with Julia "
+        f"{facts.get('julia', '?')}."
+    )
+    return Session(recorded, facts, (notice,))
+
+
+def with_reference(connection: JuliaConnection) -> None:
+    """Let a session of one's own call the functions of the reference; another connection is one to it already."""
     if isinstance(connection, Julia):
         connection.include_reference()
-    return connection
 
 
 def _key(path: Path, module: str | None) -> str:
@@ -182,7 +214,7 @@ def _key(path: Path, module: str | None) -> str:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:16]
 
 
 def _recorded_names(connection: RecordedConnection, path: Path, key: str, digest: str) -> list[str]:

@@ -13,6 +13,9 @@ from parity.checks.cases import PARAMETERS
 from parity.checks.free_running import Series
 from parity.checks.julia_run import JuliaEpoch
 from parity.checks.model import Array, Check, Level, Provenance
+from parity.connect import connect
+from parity.own.session import with_reference
+from parity.provenance import provenance as of_reference
 from parity.report import Report
 from parity.runner import Outcome, run_checks
 from parity.runs.clock import Clock
@@ -56,7 +59,7 @@ class RunReport(Report):
 
 def compare_run(
     config: TrainingConfig,
-    julia: JuliaConnection,
+    julia: JuliaConnection | None = None,
     *,
     result: TrainingResult | None = None,
     n_epochs: int | None = None,
@@ -73,7 +76,7 @@ def compare_run(
 
     Args:
         config: the settings.
-        julia: a connection to the reference.
+        julia: what ``parity.julia`` has opened; None opens one for this comparison.
         result: numbers recorded when the run was made, which are then judged as the free run.
         n_epochs: compare the first so many training epochs, and the flossing before them; None for all.
         provenance: facts for the report.
@@ -83,9 +86,24 @@ def compare_run(
 
     Raises:
         ValueError: settings that the reference cannot express, naming them; ``n_epochs`` out of range.
+        NoJulia: none can be had.
         JuliaConnectionError: Julia has ended.
     """
     require_expressible(config)
+    if julia is None:
+        session = connect()
+        with session.julia as opened:
+            return compare_run(
+                config,
+                opened,
+                result=result,
+                n_epochs=n_epochs,
+                provenance=of_reference(session.facts) | dict(provenance or {}),
+                notices=(*session.notices, *notices),
+                horizon_seconds=horizon_seconds,
+                say=say,
+            )
+    with_reference(julia)
     recorded = config.n_epochs if result is None else len(result.loss)
     if n_epochs is not None and not 1 <= n_epochs <= config.n_epochs:
         raise FieldError("n_epochs", n_epochs, f"it must be in [1, {config.n_epochs}]")
