@@ -127,7 +127,10 @@ def _extent(extents: Sequence[str]) -> str:
     ranges: dict[str, list[int]] = {}
     for extent in chosen:
         number, _, rest = extent.partition(" ")
-        ranges.setdefault(rest if number.isdigit() else extent, []).extend([int(number)] * number.isdigit())
+        if number.isdigit():
+            ranges.setdefault(rest, []).append(int(number))
+        else:
+            ranges.setdefault(extent, [])
     told = [
         f"{min(numbers)} to {max(numbers)} {rest}" if len(numbers) > 1 else " ".join([*map(str, numbers), rest])
         for rest, numbers in ranges.items()

@@ -198,8 +198,10 @@ def _bits(array: Array) -> Array:
 
 def _first_difference(ours: Array, theirs: Array, differing: Array) -> str:
     """The first differing element in column-major order, as Julia would count, with one-based Julia indices too."""
+    if not ours.ndim:
+        return f"ours {_show(ours)}, theirs {_show(theirs)}"
     flat = int(np.flatnonzero(differing.ravel(order="F"))[0])
-    index = tuple(int(i) for i in np.unravel_index(flat, ours.shape, order="F")) if ours.ndim else ()
+    index = tuple(int(i) for i in np.unravel_index(flat, ours.shape, order="F"))
     count = int(np.count_nonzero(differing))
     place = f"[{', '.join(map(str, index))}]"
     julia = f"[{', '.join(str(i + 1) for i in index)}]"

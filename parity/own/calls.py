@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -114,7 +114,7 @@ def _measured(
     floats = {name for name, array in values.items() if array.dtype == np.float32}
     rms: dict[str, tuple[Array, Array]] = {}
     if floats:
-        copies = _copies(arguments)
+        copies = list(_copies(arguments))
         sides = [
             [_deviations(compute, single, double) for single, double in copies]
             for compute in (lambda *given: _of(ours, given), call_julia)
@@ -134,27 +134,20 @@ def _estimate(values: Array, rms: tuple[Array, Array] | None) -> Array | Estimat
     return values
 
 
-def _copies(arguments: tuple[Any, ...]) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-    """Nudged arguments, in Float32 and in Float64."""
+def _copies(arguments: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    """Nudged arguments, in Float32 and the same in Float64."""
     rng = np.random.default_rng(0)
-    is_float = [np.asarray(value).dtype == np.float32 and not isinstance(value, str) for value in arguments]
-    nudged = [
-        bounds.nudged(np.asarray(value), rng) if single else None
-        for value, single in zip(arguments, is_float, strict=True)
-    ]
-    found = []
+    nudged = {
+        place: bounds.nudged(np.asarray(value), rng).reshape(bounds.N_COPIES, *np.shape(value))
+        for place, value in enumerate(arguments)
+        if isinstance(value, np.ndarray | np.generic) and value.dtype == np.float32
+    }
     for copy in range(bounds.N_COPIES):
-        single = tuple(value if n is None else _shaped(n[copy]) for value, n in zip(arguments, nudged, strict=True))
-        double = tuple(
-            value if n is None else _shaped(n[copy].astype(np.float64))
-            for value, n in zip(arguments, nudged, strict=True)
+        single, double = (
+            tuple(nudged[i][copy].astype(kind)[()] if i in nudged else value for i, value in enumerate(arguments))
+            for kind in (np.float32, np.float64)
         )
-        found.append((single, double))
-    return found
-
-
-def _shaped(array: Array) -> Any:
-    return array if array.ndim else array[()]
+        yield single, double
 
 
 def _deviations(
