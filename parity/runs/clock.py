@@ -56,9 +56,12 @@ class Clock:
         now = time.monotonic()
         if now - self._told >= _SECONDS:
             self._told = now
-            rest = (now - self._began) / self._done * (sum(self._n.values()) - self._done)
-            what = f"flossing before epoch {of.epoch}" if of.flossing_epoch else f"epoch {of.epoch}"
-            self._say(f"{what} of {self._n['training']} compared; about {_words(rest)} more")
+            total = sum(self._n.values())
+            rest = (now - self._began) / self._done * (total - self._done)
+            # the first epochs are the slow ones: Julia compiles, and bounds are measured
+            ahead = f"; about {_words(rest)} more" if self._done > max(20, total / 50) else ""
+            what = f"flossing epoch {of.flossing_epoch} before epoch" if of.flossing_epoch else "epoch"
+            self._say(f"{what} {of.epoch} of {self._n['training']} compared{ahead}")
 
 
 def _flossing_epochs(config: TrainingConfig, most: int) -> int:

@@ -175,6 +175,8 @@ def _of_epochs(judge: EpochJudge, seconds: float) -> list[Outcome]:
     for name, quantity, level, tallies in rows:
         if tallies:
             verdicts = {title: tally.verdict() for title, tally in tallies.items()}
+            if tallies is judge.updates:
+                verdicts["last bits"] = judge.last_bits()
             check = Check(name, quantity, Provenance.OUR_JULIA, dict, lambda _julia: {}, level=level)
             found.append(Outcome(check, verdicts, seconds=seconds / len(rows)))
     return found

@@ -8,6 +8,7 @@ a bound of its own.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -51,7 +52,7 @@ class EpochJudge:
         self._config, self._julia = config, julia
         self._relative: dict[str, tuple[float, str]] = {"accuracy": _QUOTIENT}
         self._count = {"training": 0, "flossing": 0}
-        self._moved = _Moved()
+        self._moved, self._many_moved = _Moved(), ""
 
     def judge(self, of: JuliaEpoch, order: Array) -> None:
         """Compare one epoch; ``order`` is ours of its trials, from 1."""
@@ -150,13 +151,22 @@ class EpochJudge:
                 verdict = Estimate(values, bound, UPDATE_CAUSE).judge(theirs)
                 self._add(self.updates, f"{name} {part}", of, place, verdict)
                 self._moved.add(values, theirs, before[part], bound)
+        moved = self._moved.verdict()
+        if not (moved.passed or self._many_moved):
+            self._many_moved = place
+            self._note(place, "last bits of updates", moved)
+
+    def last_bits(self) -> Verdict:
+        """The judgement on how many updated numbers differ at all, in the whole run."""
         verdict = self._moved.verdict()
-        if not verdict.passed and "roundings" in self.updates and self.updates["roundings"].n_failed:
-            return  # the first place is enough
-        self._add(self.updates, "roundings", of, place, verdict)
+        where = f"; more than that since {self._many_moved}" if self._many_moved else ""
+        return replace(verdict, passed=not self._many_moved, detail=verdict.detail + where)
 
     def _add(self, tallies: Tallies, name: str, of: JuliaEpoch, place: str, verdict: Verdict) -> None:
         self._tally(tallies, name, of).add(place, verdict)
+        self._note(place, name, verdict)
+
+    def _note(self, place: str, name: str, verdict: Verdict) -> None:
         if not verdict.passed and not self.first:
             self.first = f"{place}, {name}: {verdict.detail}"
 
@@ -177,8 +187,8 @@ class _Moved:
     """
 
     def __init__(self) -> None:
-        self.differing = self.expected = 0.0
-        self.total = 0
+        self.expected = 0.0
+        self.differing = self.total = 0
 
     def add(self, ours: Array, theirs: Array, before: Array, bound: Array) -> None:
         if ours.dtype != np.float32 or ours.shape != theirs.shape:
@@ -189,12 +199,24 @@ class _Moved:
         self.total += ours.size
 
     def verdict(self) -> Verdict:
-        most = self.expected + 10 * np.sqrt(self.expected) + 10
+        most = _exceeded_once_in_a_billion(self.expected)
         stated = (
-            f"{self.differing:.0f} of {self.total} updated numbers differ in the last bit, "
-            f"and rounding explains up to {most:.0f}"
+            f"{self.differing} of {self.total} updated numbers differ in the last bit, "
+            f"and rounding explains up to {most}"
         )
         return Verdict(self.differing <= most, stated, np.inf if self.differing == 0 else 7.0)
+
+
+def _exceeded_once_in_a_billion(expected: float) -> int:
+    """The smallest number that independent rare events, so many of which are expected, exceed so rarely (Poisson)."""
+    n, term, rest = 0, math.exp(-expected), -math.expm1(-expected)
+    if expected > 500:
+        return math.ceil(expected + 6 * math.sqrt(expected) + 6)
+    while rest > 1e-9:
+        n += 1
+        term *= expected / n
+        rest -= term
+    return n
 
 
 def place_of(of: JuliaEpoch) -> str:

@@ -50,21 +50,23 @@ def parting(julia: JuliaConnection, case: Case, dtype: str) -> Parting | None:
     if not differing.any():
         return None
     step = int(np.flatnonzero(differing.any(axis=(0, 1)))[0])
-    farthest = float(np.abs(distance[:, :, step][differing[:, :, step]]).max())
+    here, far = differing[:, :, step], np.abs(distance[:, :, step]).astype(np.float64)
     before = replace(case, inputs=case.inputs[: step + 1])
-    return Parting(step + 1, farthest, farthest <= _rounding(before, ours[:, :, : step + 1], dtype))
+    return Parting(step + 1, float(far[here].max()), bool(_turned_by_rounding(before, far, dtype)[here].all()))
 
 
-def _rounding(case: Case, ours: Array, dtype: str) -> float:
-    """How far rounding can move a state's distance from its threshold by the case's last step."""
-    largest = float(np.abs(ours[:, :, -1]).max(initial=0.0))
+def _turned_by_rounding(case: Case, far: Array, dtype: str) -> Array:
+    """Which units (N, B) rounding can have turned in a case's last step, where states lie so far from the threshold."""
+    largest = float(far.max(initial=0.0))
     if dtype == "float64":
-        return FLOAT64_RELATIVE * largest
+        return far <= FLOAT64_RELATIVE * largest
     single, double = _margins_of_copies(case)
-    if _differ(single, double):
-        return np.inf  # so do copies that differ by two roundings
-    rms = bounds.rms(bounds.deviations(single, double))
-    return float(bounds.admitted(rms, rms, largest, float(np.finfo(np.float32).eps)))
+    if _differ(single[..., :-1], double[..., :-1]):
+        return np.ones_like(far, dtype=bool)  # so do copies that differ by two roundings, and before
+    above = np.concatenate([single, double])[..., -1] > 0
+    rms = bounds.rms(bounds.deviations(single[..., -1], double[..., -1]))
+    within: Array = far <= bounds.admitted(rms, rms, largest, float(np.finfo(np.float32).eps))
+    return np.asarray(within | (above != above[0]).any(axis=0))
 
 
 def copies_part(case: Case) -> bool:

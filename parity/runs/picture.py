@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from parity.runs.compare import RunReport
 
 _PANELS = (("loss", "loss (nats)"), ("accuracy", "accuracy"), ("spectra", "first exponent (1/step)"))
+_FEW = 200  # points that are drawn one by one
 _JULIA, _PYTHON, _BOUND = "#D55E00", "#0072B2", "#8C8C8C"  # Okabe and Ito
 
 
@@ -55,7 +56,14 @@ def _pair(report: RunReport, name: str, title: str, above: Axes, below: Axes) ->
     above.plot(x, ours, color=_PYTHON, lw=1, label="Python", marker=marker)
     above.legend(frameon=False)
     distance = np.abs(ours - theirs)
-    below.plot(x, np.where(distance > 0, distance, np.nan), color=_PYTHON, lw=1, marker=".", ls="-", label="distance")
+    below.plot(
+        x,
+        np.where(distance > 0, distance, np.nan),
+        color=_PYTHON,
+        lw=0.7,
+        marker="." if n <= _FEW else None,
+        label="distance",
+    )
     below.set_ylabel("distance")
     below.set_yscale("log")
     judged = report.judged.get(name)
