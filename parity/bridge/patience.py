@@ -11,8 +11,10 @@ import numpy as np
 from parity.bridge import wire
 
 FACTOR_VARIABLE = "PYFLOSSING_TIMEOUT_FACTOR"
-#: Seconds for any call: the first one compiles, and other programs may hold the processors.
+#: Seconds for any call: other programs may hold the processors.
 _LEAST = 60.0
+#: A function's first call compiles: ten seconds on a slow machine, and a minute where others hold the processors.
+FIRST_CALL = 5.0
 #: Operations and bytes in a second. Julia does a hundred times as much on a slow machine.
 _OPERATIONS, _BYTES = 1e8, 1e7
 #: Operations that cost as much as the overhead of one step of one pass.

@@ -11,7 +11,7 @@ from types import TracebackType
 from parity.bridge import wire
 from parity.bridge.child import Child
 from parity.bridge.errors import JuliaAnswerTooLong, JuliaConnectionError, JuliaCrashed, JuliaGarbled, JuliaTimeout
-from parity.bridge.patience import factor, seconds_for
+from parity.bridge.patience import FIRST_CALL, factor, seconds_for
 
 # A dying process closes its pipes some time before it can be waited for; a closing Julia runs its exit hooks.
 _CRASH_GRACE, _CLOSE_GRACE = 1.0, 1.0
@@ -40,6 +40,7 @@ class ProcessConnection:
         self._lock = threading.RLock()
         self._gone: str | None = None
         self._factor = factor()
+        self._called: set[str] = set()
         self._child = Child(command, environment)
         # Runs when the connection is collected or the interpreter exits.
         weakref.finalize(self, self._child.end, _CLOSE_GRACE)
@@ -66,7 +67,9 @@ class ProcessConnection:
 
     def call(self, name: str, *args: wire.Argument, timeout: float | None = None) -> wire.Result:
         """Call the function `name` of the Julia module; see `JuliaConnection.call`."""
-        seconds = seconds_for(name, args) * self._factor if timeout is None else timeout
+        patience = self._factor * (1.0 if name in self._called else FIRST_CALL)
+        self._called.add(name)
+        seconds = seconds_for(name, args) * patience if timeout is None else timeout
         return self._exchange(f"the call of {name}", wire.encode_request(name, args), seconds).result()
 
     def provenance(self) -> dict[str, str]:

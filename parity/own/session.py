@@ -86,7 +86,8 @@ class Julia:
             name: of the function.
             args: numbers, strings and numpy arrays of Bool, UInt8, Int32, Int64, UInt64, Float32 or Float64. Julia
                 sees arrays in the same shape, with indices from 1.
-            timeout: seconds; None for those of the session, or else a minute and what the arrays' size deserves.
+            timeout: seconds; None for those of the session, or else a minute (five for the first call, which compiles)
+                and what the arrays' size deserves.
 
         Returns:
             a numpy scalar, array or string; a tuple of them; or for a NamedTuple a dictionary.
@@ -167,7 +168,8 @@ def julia(
         path: this Julia and no other.
         project: a Julia project, whose packages the files may use; without it they have the standard library.
         transcript: the file that ``python -m parity record`` has written, for "recorded".
-        timeout: seconds for each call; None for a minute and what the size of its arrays deserves.
+        timeout: seconds for each call; None for a minute (five for a function's first call) and what the size of its
+            arrays deserves.
         session: ``juliacall.Main``, for those who hold one in a notebook: it is used instead of a process of its own.
             Then no time-out can end a call, Ctrl-C and a crash are the notebook's too, and juliacall must have been
             imported before torch.

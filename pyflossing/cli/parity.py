@@ -5,8 +5,9 @@ from __future__ import annotations
 import typer
 
 EXAMPLES = """\b
-Example:
+Examples:
   pyflossing parity --only weights --julia recorded
+  pyflossing parity run my.toml --epochs 20
 """
 
 CONTEXT = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
