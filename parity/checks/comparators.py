@@ -108,6 +108,11 @@ class Estimate:
     rms_theirs: Array | None = None
     flaw: str = ""
 
+    def first(self, rows: int) -> Estimate:
+        """The first of its rows."""
+        ours, theirs = (None if each is None else each[:rows] for each in (self.rms_ours, self.rms_theirs))
+        return replace(self, values=self.values[:rows], bound=self.bound[:rows], rms_ours=ours, rms_theirs=theirs)
+
     def only_row(self) -> Estimate:
         """The first of its rows alone."""
         ours, theirs = (None if rows is None else rows[0] for rows in (self.rms_ours, self.rms_theirs))

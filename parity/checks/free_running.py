@@ -8,7 +8,7 @@ number is compared until that exceeds a thousandth of it: the divergence horizon
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -150,7 +150,7 @@ def simulation(config: TrainingConfig, max_records: int | None = None) -> tuple[
 
 
 def judged_until_horizon(
-    config: TrainingConfig, ours: Run, passes: Moved, theirs: Moved, total: Mapping[str, int]
+    config: TrainingConfig, ours: Run, passes: Moved, theirs: Moved, total: Mapping[str, int], *, turned: bool = False
 ) -> dict[str, Any]:
     """The numbers of a run as they are to be judged, by name; ``total`` has the rows of the other side.
 
@@ -159,8 +159,9 @@ def judged_until_horizon(
         ours: the run, or its beginning.
         passes, theirs: as much of moved runs, by our algorithm and by the general one.
         total: "epochs" and "flossing epochs".
+        turned: a single moved run may have another spike or sign, see ``horizons``.
     """
-    found = horizons(config, ours.rows, passes, theirs)
+    found = horizons(config, ours.rows, passes, theirs, turned=turned)
     if "loss" in found:
         found["accuracy"] = _accuracy(ours, theirs, _terms(config), len(found["loss"].values))
     at_once = [name for name, estimate in found.items() if not len(estimate.values)]
@@ -179,8 +180,14 @@ def judged_until_horizon(
     return judged
 
 
-def horizons(config: TrainingConfig, rows: Mapping[str, Array], passes: Moved, theirs: Moved) -> dict[str, Estimate]:
-    """Rows of a run of ours, but for accuracies, each series up to its horizon; ``rows`` may have more than needed."""
+def horizons(
+    config: TrainingConfig, rows: Mapping[str, Array], passes: Moved, theirs: Moved, *, turned: bool = False
+) -> dict[str, Estimate]:
+    """Rows of a run of ours, but for accuracies, each series up to its horizon; ``rows`` may have more than needed.
+
+    With ``turned``, whether ours is imprecise is told by the median of the moved runs: in a few of them a state may be
+    so near to its threshold that a rounding turns the unit, which says nothing of the others.
+    """
     eps = float(np.finfo(config.dtype).eps)
     # of the gradient of the offset, a sum too, the terms' magnitudes add up to less than the loss
     sums = bounds.summation(eps, _terms(config)) * rows["loss"]
@@ -188,7 +195,7 @@ def horizons(config: TrainingConfig, rows: Mapping[str, Array], passes: Moved, t
     for name in [name for name in rows if name in passes.rows]:
         values = rows[name][: passes.rows[name].shape[1]]
         more = sums[: len(values)] if name in _SUMS else 0.0
-        found[name] = until_horizon(values, passes.rows[name], theirs.rows[name], eps, more)
+        found[name] = until_horizon(values, passes.rows[name], theirs.rows[name], eps, more, turned=turned)
     return found
 
 
@@ -202,7 +209,9 @@ def _terms(config: TrainingConfig) -> int:
     return config.trials.batch_size * (config.trials.n_steps - config.task.first_scored_step + 1)
 
 
-def until_horizon(values: Array, ours: Array, theirs: Array, eps: float, more: Array | float = 0.0) -> Estimate:
+def until_horizon(
+    values: Array, ours: Array, theirs: Array, eps: float, more: Array | float = 0.0, *, turned: bool = False
+) -> Estimate:
     """The rows of our run up to the horizon, with the admissible difference of each.
 
     Args:
@@ -210,6 +219,7 @@ def until_horizon(values: Array, ours: Array, theirs: Array, eps: float, more: A
         ours, theirs: those of the moved runs (copies, rows, ...) by the two algorithms.
         eps: of the type.
         more: admitted on top of the rule.
+        turned: as in ``horizons``.
     """
     size = np.abs(values.reshape(len(values), -1)).max(axis=1)
     by_passes, general = _scatter(ours), _scatter(theirs)
@@ -217,7 +227,8 @@ def until_horizon(values: Array, ours: Array, theirs: Array, eps: float, more: A
     rows = _rows_before(limit > HORIZON * size)
     # what is imprecise must not make its own horizon
     fair = _rows_before(bounds.admitted(general, general, size, eps) + more > HORIZON * size)
-    flaw = bounds.imprecise(by_passes[:fair], general[:fair], size[:fair], eps, _MOST_OURS)
+    usual = _scatter(ours, np.median) if turned else by_passes
+    flaw = bounds.imprecise(usual[:fair], general[:fair], size[:fair], eps, _MOST_OURS)
     rows = fair if flaw else rows
     shape = (rows,) + (1,) * (values.ndim - 1)
     bound, rms_ours, rms_theirs = (each[:rows].reshape(shape) for each in (limit, by_passes, general))
@@ -228,12 +239,13 @@ def _rows_before(beyond: Array) -> int:
     return int(np.argmax(beyond)) if beyond.any() else len(beyond)
 
 
-def _scatter(runs: Array) -> Array:
-    """RMS over runs (copies, rows, ...) of the largest deviation so far from their mean, (rows,)."""
+def _scatter(runs: Array, middle: Callable[..., Array] = np.mean) -> Array:
+    """RMS over runs (copies, rows, ...) of the largest deviation so far from their mean, (rows,); or the median."""
     runs = runs.astype(np.float64)
-    distance = np.abs(runs - runs.mean(axis=0)).reshape(*runs.shape[:2], -1).max(axis=2)
+    distance = np.abs(runs - middle(runs, axis=0)).reshape(*runs.shape[:2], -1).max(axis=2)
     freedom = len(runs) / (len(runs) - 1)  # the mean follows the runs
-    scatter: Array = np.sqrt(freedom) * bounds.rms(np.maximum.accumulate(distance, axis=1))
+    largest = np.maximum.accumulate(distance, axis=1)
+    scatter: Array = np.sqrt(freedom) * (bounds.rms(largest) if middle is np.mean else middle(largest, axis=0))
     return scatter
 
 

@@ -20,6 +20,7 @@ from parity.report import Report
 from parity.runner import Outcome, run_checks
 from parity.runs.clock import Clock
 from parity.runs.epochs import EpochJudge, Tallies
+from parity.runs.flips import Flips
 from parity.runs.free import free_check, schedule_check
 from parity.runs.horizon import judged_run
 from parity.runs.julia_ahead import epochs_ahead
@@ -110,7 +111,7 @@ def compare_run(
     most = min(recorded, config.n_epochs if n_epochs is None else n_epochs)
     if most < 1:
         raise ValueError("the recorded run has no training epoch yet: there is nothing to compare")
-    ours, theirs, judge = OurRun(config), Collected(config), EpochJudge(config, julia)
+    ours, theirs, judge, flips = OurRun(config), Collected(config), EpochJudge(config, julia), Flips(config)
     outcomes = run_checks(list(start_checks(config, ours, result)), julia)
     clock = Clock(config, most, say)
     clock.tell(julia)
@@ -120,6 +121,7 @@ def compare_run(
             ours.advance()
             theirs.add_theirs(of)
             judge.judge(of, ours.order)
+            flips.look(of, ours.last)
             clock.tick(of)
             last = of
     except JuliaError as error:
@@ -127,7 +129,7 @@ def compare_run(
     outcomes += _of_epochs(judge, time.perf_counter() - began)
     numbers = theirs.rows()
     total = {"epochs": len(numbers["loss"]), "flossing epochs": len(numbers["spectra"])}
-    judged, measured = _judged(config, ours, total, horizon_seconds, say)
+    judged, measured = _judged(config, ours, flips, total, horizon_seconds, say)
     final = _final(last) if total["epochs"] == config.n_epochs else {}
     checks = [schedule_check(config, ours, theirs, result), *free_check(judged, numbers, final, result)]
     outcomes += run_checks(checks, julia)
@@ -140,12 +142,17 @@ def compare_run(
 
 
 def _judged(
-    config: TrainingConfig, ours: OurRun, total: Mapping[str, int], seconds: float, say: Callable[[str], None]
+    config: TrainingConfig,
+    ours: OurRun,
+    flips: Flips,
+    total: Mapping[str, int],
+    seconds: float,
+    say: Callable[[str], None],
 ) -> tuple[dict[str, Any], int]:
     n_records = sum(total.values())
     if ours.stopped or n_records == 0:
         return {}, 0
-    return judged_run(config, ours.rows, n_records, total, seconds, say)
+    return judged_run(config, ours.rows, flips, n_records, total, seconds, say)
 
 
 def _of_epochs(judge: EpochJudge, seconds: float) -> list[Outcome]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from parity.checks import bounds
-from parity.checks.free_running import horizons, judged_until_horizon, simulate
+from parity.checks.free_running import Series, horizons, judged_until_horizon, simulate
 from parity.checks.model import Array
 from parity.checks.moved_runs import MovedRuns, starts
+from parity.runs.flips import Flips
 from pyflossing.config import TrainingConfig
 
 _GROWTH = 1.3
@@ -19,6 +21,7 @@ _SECONDS = 10.0
 def judged_run(
     config: TrainingConfig,
     rows: Mapping[str, Array],
+    flips: Flips,
     n_records: int,
     total: Mapping[str, int],
     seconds: float,
@@ -31,6 +34,7 @@ def judged_run(
     Args:
         config: of the run.
         rows: our run's numbers, one row per epoch.
+        flips: where spikes or signs of the two runs part.
         n_records: how many epochs, flossing or training, there are in them.
         total: rows of Julia's side: "epochs", "flossing epochs".
         seconds: that may be spent; at least a few epochs are measured.
@@ -52,7 +56,22 @@ def judged_run(
             if late or _all_met(config, rows, passes, general):
                 break
     ours = simulate(config, passes.n_records)
-    return judged_until_horizon(config, ours, passes.moved(), general.moved(), total), passes.n_records
+    judged = judged_until_horizon(config, ours, passes.moved(), general.moved(), total, turned=flips.possible)
+    return _before_flips(judged, flips), passes.n_records
+
+
+def _before_flips(judged: dict[str, Any], flips: Flips) -> dict[str, Any]:
+    """The rows before spikes or signs of the two runs part; no final parameters where they do."""
+    found: dict[str, Any] = {}
+    for name, values in judged.items():
+        if not isinstance(values, Series):
+            if not flips.found:
+                found[name] = values
+            continue
+        rows = flips.rows(values.unit, len(values.estimate.values))
+        if rows:
+            found[name] = replace(values, estimate=values.estimate.first(rows))
+    return found
 
 
 def _all_met(config: TrainingConfig, rows: Mapping[str, Array], passes: MovedRuns, general: MovedRuns) -> bool:

@@ -24,6 +24,7 @@ class OurRun:
         initial: parameters before the first epoch, by name.
         frame: the exponents' initial frame.
         stopped: why it ended early, or "".
+        last: the latest epoch, or None.
     """
 
     def __init__(self, config: TrainingConfig) -> None:
@@ -32,6 +33,7 @@ class OurRun:
         self.initial: dict[str, Array] = {n: p.numpy() for n, p in self._state.parameters._asdict().items()}
         self.frame: Array = self._state.frame.numpy()
         self.stopped = ""
+        self.last: Record | None = None
         self._records = loop.run(config, self._state)
         self._series = Collected(config)
 
@@ -45,6 +47,7 @@ class OurRun:
         except NonFiniteError as error:
             self.stopped = f"our run stopped: {error}"
             return
+        self.last = record
         if record is not None:
             self._series.add_ours(record)
 

@@ -70,7 +70,7 @@ def _pair(report: RunReport, name: str, title: str, above: Axes, below: Axes) ->
     if isinstance(judged, Series) and len(judged.estimate.values):
         rows = len(judged.estimate.values)
         bound = np.broadcast_to(judged.estimate.bound, judged.estimate.values.shape)
-        below.plot(x[:rows], _first_column(bound)[:rows], color=_BOUND, lw=1.5, ls="--", label="bound")
+        below.plot(x[:rows], _first_column(bound)[:rows], color=_BOUND, lw=1.5, ls="--", marker="_", label="bound")
         if rows < n:
             what = "divergence horizon" if rows < judged.computed else "end of what was measured"
             for ax in (above, below):
