@@ -54,7 +54,7 @@ class Flips:
         differing = (margins[0] > 0) != (margins[1] > 0)
         if differing.any():
             step = int(np.flatnonzero(differing.any(axis=(0, 1)))[0])
-            here = np.abs(margins[0][..., step])
+            here = np.maximum(*(np.abs(margin[..., step]) for margin in margins))
             self.found = bool(here[differing[..., step]].max() <= HORIZON * here.max())
         if not self.found:
             self.before["flossing epochs" if of.flossing_epoch else "epochs"] += 1

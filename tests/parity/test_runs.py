@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from parity.checks.training import GAUSSIAN, configuration
 from parity.checks.yardstick import as_tensor
 from parity.runs.compare import compare_run
 from parity.runs.epochs import _exceeded_once_in_a_billion
+from parity.runs.flips import Flips
 from parity.runs.parting import parting
 from parity.runs.settings import require_expressible, wanted
 from parity.runs.tally import Tally
@@ -212,3 +214,19 @@ def test_rare_events_are_counted_as_poisson_says(mean):
     most = _exceeded_once_in_a_billion(mean)
     assert more_than(most) <= 1e-9 < more_than(most - 1)
     assert _exceeded_once_in_a_billion(0.0) == 0
+
+
+@pytest.mark.parametrize(("by", "parts"), [(1e-7, True), (1.0, False)])
+def test_free_runs_part_where_a_grown_rounding_turns_a_unit(by, parts):
+    case = small_case()
+    flips = Flips(replace(CONFIG, network=case.network))
+    ours = {name: as_tensor(values, "float32") for name, values in case.parameters.items()}
+    julias = case.parameters | {"b": case.parameters["b"] - np.float32(by) * (np.arange(5) == 2)}
+    of = SimpleNamespace(flossing_epoch=0, case=case, parameters=case.parameters)
+    record = SimpleNamespace(parameters=loss.Parameters(**ours))
+    flips.look(of, record)
+    assert not flips.found
+    assert flips.rows("epochs", 9) == 9
+    flips.look(SimpleNamespace(flossing_epoch=0, case=case, parameters=julias), record)
+    assert flips.found == parts
+    assert flips.rows("epochs", 9) == (1 if parts else 9)
