@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from parity.bridge.connection import JuliaConnection
 from parity.bridge.errors import JuliaError
 from parity.checks.cases import PARAMETERS
+from parity.checks.comparators import Verdict
 from parity.checks.free_running import Series
 from parity.checks.julia_run import JuliaEpoch
 from parity.checks.model import Array, Check, Level, Provenance
@@ -126,6 +130,7 @@ def compare_run(
             last = of
     except JuliaError as error:
         stopped = f"Julia's run stopped: {error}"
+        ours.advance()  # ours must stop there too
     outcomes += _of_epochs(judge, time.perf_counter() - began)
     numbers = theirs.rows()
     total = {"epochs": len(numbers["loss"]), "flossing epochs": len(numbers["spectra"])}
@@ -133,6 +138,8 @@ def compare_run(
     final = _final(last) if total["epochs"] == config.n_epochs else {}
     checks = [schedule_check(config, ours, theirs, result), *free_check(judged, numbers, final, result)]
     outcomes += run_checks(checks, julia)
+    if stopped or ours.stopped:
+        outcomes.append(_end(ours.stopped, stopped))
     facts = dict(provenance or {}) | {
         "run": _described(config, total, result),
         "bounds": f"measured in {judge.measured} of {sum(total.values())} epochs, and for the free run over {measured}",
@@ -187,6 +194,15 @@ def _of_epochs(judge: EpochJudge, seconds: float) -> list[Outcome]:
             check = Check(name, quantity, Provenance.OUR_JULIA, dict, lambda _julia: {}, level=level)
             found.append(Outcome(check, verdicts, seconds=seconds / len(rows)))
     return found
+
+
+def _end(ours: str, theirs: str) -> Outcome:
+    """Both runs must stop in the same epoch; rounding decides in which step of it."""
+    places = [re.findall(r"epoch \d+", told) for told in (ours, theirs)]
+    told = " ".join(each or f"{side}'s run goes on." for side, each in (("Python", ours), ("Julia", theirs)))
+    check = Check("run/end", "why the run stops", Provenance.OUR_JULIA, dict, lambda _julia: {})
+    same = bool(ours and theirs) and places[0] == places[1]
+    return Outcome(check, {"place": Verdict(same, told, np.inf if same else 0.0)})
 
 
 def _final(last: JuliaEpoch | None) -> dict[str, Array]:

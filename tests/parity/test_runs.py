@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mutation import Mutation
 
+from parity.bridge.errors import JuliaError
 from parity.bridge.recorded import RecordedConnection
 from parity.checks.cases import NETWORKS, Case
 from parity.checks.comparators import Estimate, Verdict
@@ -230,3 +231,25 @@ def test_free_runs_part_where_a_grown_rounding_turns_a_unit(by, parts):
     flips.look(SimpleNamespace(flossing_epoch=0, case=case, parameters=julias), record)
     assert flips.found == parts
     assert flips.rows("epochs", 9) == (1 if parts else 9)
+
+
+class Stops:
+    """The recorded Julia, whose run meets a number that is not finite in its second training epoch."""
+
+    def __init__(self, julia):
+        self.julia, self.calls = julia, 0
+
+    def call(self, name, *args, timeout=None):
+        self.calls += name == "training_gradient"
+        if name == "training_gradient" and self.calls == 2:
+            raise JuliaError("NonFiniteError: the loss is not finite in epoch 2, step 3", "")
+        return self.julia.call(name, *args, timeout=timeout)
+
+
+def test_a_run_that_only_julia_stops_is_told_and_fails(recorded):
+    report = compare_run(CONFIG, Stops(recorded))
+    (end,) = [outcome for outcome in report.outcomes if outcome.check.name == "run/end"]
+    assert end.status == "failed"
+    assert "Python's run goes on. Julia's run stopped: NonFiniteError" in end.verdicts["place"].detail
+    assert "NonFiniteError" in report.notices[0]
+    assert len(report.theirs["loss"]) == 1
