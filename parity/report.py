@@ -107,7 +107,7 @@ def _result(outcome: Outcome) -> str:
     if outcome.skipped:
         return f"skipped: {outcome.skipped}"
     if outcome.error:
-        return f"FAILED: {outcome.error}"
+        return f"FAILED: {outcome.short_error}"
     if outcome.failures:
         shown = [f"{name}: {verdict.detail}" for name, verdict in outcome.failures.items()]
         more = len(shown) - _MAX_FAILURES_SHOWN

@@ -12,13 +12,15 @@ from typing import cast
 
 import numpy as np
 
-from parity.bridge.connection import JuliaConnection
+from parity.bridge.connection import JuliaConnection, Revivable
 from parity.bridge.errors import NotRecorded
 from parity.checks.comparators import Judged, Verdict
 from parity.checks.model import Arrays, Check, SkipCheck
 
 _MOST_UNITS = 80
 """Of the networks that are compared; with more threads than pay for so few, the report can take many times as long."""
+
+_MOST_LINES = 6
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,15 @@ class Outcome:
     def failures(self) -> dict[str, Verdict]:
         """The comparisons that did not agree."""
         return {name: verdict for name, verdict in self.verdicts.items() if not verdict.passed}
+
+    @property
+    def short_error(self) -> str:
+        """The error, of a long one (the trace of a crash) the beginning and the last line."""
+        lines = self.error.splitlines()
+        if len(lines) <= _MOST_LINES:
+            return self.error
+        kept = [*lines[: _MOST_LINES - 2], f"... ({len(lines) - _MOST_LINES + 1} lines more in report.json)", lines[-1]]
+        return "\n".join(kept)
 
     @property
     def status(self) -> str:
@@ -100,6 +111,8 @@ def _few_threads() -> AbstractContextManager[None]:
 
 def _run(check: Check, julia: JuliaConnection | None) -> Outcome:
     try:
+        if isinstance(julia, Revivable):  # a check may have ended the one before
+            julia.revive()
         # None only where the check needs no Julia
         theirs = check.theirs(cast(JuliaConnection, julia))
     except SkipCheck as reason:

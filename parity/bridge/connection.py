@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from parity.bridge.wire import Argument, Result
 
@@ -35,3 +35,11 @@ class JuliaConnection(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class Revivable(Protocol):
+    """A connection that can replace a Julia that has ended."""
+
+    def revive(self) -> None:
+        """Open a new Julia if this one has ended."""

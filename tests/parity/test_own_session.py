@@ -109,7 +109,6 @@ def test_errors_leave_julia_usable(jl, name, args, message):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("doze", parity.JuliaTimeout, r"the call of doze took longer than 0\.3 s"),
         ("abort", parity.JuliaCrashed, r"SIGABRT.* during the call of abort"),
         ("large", JuliaAnswerTooLong, r"the answer to the call of large has 2\.1 GB, and at most 2\.1 GB are read"),
     ],
@@ -118,6 +117,20 @@ def test_a_julia_that_had_to_end_says_why_and_can_be_opened_anew(jl, name, error
     jl.revive()
     assert jl.call("named", np.ones(2))["sum"] == 2  # with its files
     with pytest.raises(error, match=message):
-        jl.call(name, timeout=0.3 if name == "doze" else 30)
+        jl.call(name, timeout=30)
     with pytest.raises(parity.JuliaConnectionError, match="open a new one"):
         jl.call("named", np.ones(2))
+
+
+def test_a_check_that_ends_julia_leaves_the_next_one_a_new_julia(jl):
+    jl.revive()
+    checks = [
+        parity.check_call("hang", lambda: 1, "doze", timeout=0.3),
+        parity.check_call("after", lambda x: {"sum": x.sum(), "text": "é"}, "named", np.ones(2)),
+    ]
+    report = parity.run_checks(checks, jl)
+    assert [outcome.status for outcome in report.outcomes] == ["failed", "passed"]
+    assert report.exit_code == 1
+    assert "JuliaTimeout: Julia was killed, because the call of doze took longer than 0.3 s" in " ".join(
+        str(report).split()
+    )
