@@ -92,6 +92,15 @@ def julia_installation(_executable: JuliaInstallation | str) -> JuliaInstallatio
 
 
 @pytest.fixture(scope="session")
+def unoptimised_julia(julia_installation: JuliaInstallation, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same Julia as a program that starts and compiles faster, for tests that start many and compute little."""
+    program = tmp_path_factory.mktemp("unoptimised") / "julia"
+    program.write_text(f'#!/bin/sh\nexec "{julia_installation.executable}" -O0 "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.fixture(scope="session")
 def julia(_executable: JuliaInstallation | str) -> Iterator[ProcessConnection | RecordedConnection]:
     """A live connection to the reference; without one the transcripts answer, and what they lack skips the test."""
     if isinstance(_executable, str):

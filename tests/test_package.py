@@ -73,6 +73,11 @@ def test_wheel_carries_the_packages_and_the_julia_sources(installed, tmp_path):
     program = "from parity.sources import *; print(module_file(), transcript_file().exists())"
     found = run(installed, "-c", program, cwd=tmp_path, env=clean_environment())
     assert "_reference/GradientFlossing.jl True" in found
+    program = (
+        "from importlib.metadata import entry_points as e; from parity.own.session import _FILE; "
+        "print(_FILE.is_file(), 'parity.pytest_plugin' in [p.value for p in e(group='pytest11')])"
+    )
+    assert "True True" in run(installed, "-c", program, cwd=tmp_path, env=clean_environment())
 
 
 @pytest.mark.julia
