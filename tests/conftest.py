@@ -40,6 +40,19 @@ _USERS = ("PYTHON_JULIACALL_", "PYTHON_JULIAPKG_", "PYFLOSSING_", "JULIA_")
 _AS_STARTED = dict(os.environ)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than the machine has cores: many tests wait for other processes."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that ask the session's Julia stay in one process, for Julia compiles each function once per process."""
+    for item in items if config.pluginmanager.hasplugin("xdist") else []:
+        if "julia" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("julia"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test sees the user's settings, or a Julia that lies in the machine's temporary folder."""
