@@ -22,6 +22,8 @@ from parity.sources import MODULE_NAME, module_file, reference_folder, sources_h
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that; a handler they do not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# More threads pay for no matrix of a test, and cost up to ten times as much where other tests run beside.
+torch.set_num_threads(1)
 torch.set_warn_always(True)  # not once per process: a warning would then fail only whichever test comes first
 
 _COMMON = {
@@ -61,6 +63,8 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            patch.setenv(name, os.environ.get(name, "1"))  # of the processes that tests start
         yield
 
 
