@@ -48,11 +48,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
 
 
+_COSTLY = ("julia", "real_fetches", "installed")
+"""Fixtures that take many seconds in every process; Julia compiles each function once per process."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that ask the session's Julia stay in one process, for Julia compiles each function once per process."""
+    """Tests that share a costly fixture stay in one process."""
     for item in items if config.pluginmanager.hasplugin("xdist") else []:
-        if "julia" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("julia"))
+        for name in _COSTLY:
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session", autouse=True)
