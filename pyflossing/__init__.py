@@ -1,4 +1,4 @@
-"""pyflossing: (surrogate) gradient flossing in Python, number for number the Julia original.
+"""pyflossing: (surrogate) gradient flossing in Python, checked against the Julia original number by number.
 
 ``trainSRNNflossing``, ``trainRNNflossing`` and ``generateInputOutput`` keep the original's names and argument orders;
 ``train(TrainingConfig(...))`` is the typed API beside them. ``lyapunov_spectrum`` and ``floss`` do the same for

@@ -22,6 +22,8 @@ from parity.sources import MODULE_NAME, module_file, reference_folder, sources_h
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that; a handler they do not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# More threads pay for no matrix of a test, and cost up to ten times as much where other tests run beside.
+torch.set_num_threads(1)
 torch.set_warn_always(True)  # not once per process: a warning would then fail only whichever test comes first
 
 _COMMON = {
@@ -40,6 +42,24 @@ _USERS = ("PYTHON_JULIACALL_", "PYTHON_JULIAPKG_", "PYFLOSSING_", "JULIA_")
 _AS_STARTED = dict(os.environ)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than the machine has cores: many tests wait for other processes."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
+_COSTLY = ("julia", "jl", "real_fetches", "installed")
+"""Fixtures that take many seconds in every process; Julia compiles each function once per process."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that share a costly fixture stay in one process."""
+    for item in items if config.pluginmanager.hasplugin("xdist") else []:
+        for name in _COSTLY:
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test sees the user's settings, or a Julia that lies in the machine's temporary folder."""
@@ -48,6 +68,8 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            patch.setenv(name, os.environ.get(name, "1"))  # of the processes that tests start
         yield
 
 

@@ -64,7 +64,7 @@ def _words(ax):
     [
         (plots.loss, lambda r: r.loss, "loss (nats)"),
         (plots.accuracy, lambda r: 100 * r.accuracy, "accuracy (%)"),
-        (plots.gradient_norm, lambda r: r.gradient_norms["x0"], r"$|\partial L/\partial x_0|$"),
+        (plots.gradient_norm, lambda r: r.gradient_norms["x0"], r"$|\partial L/\partial x_0|$ before clipping"),
     ],
 )
 def test_series_over_epochs_are_drawn_as_they_are_on_the_given_axes(result, draw, values, ylabel):

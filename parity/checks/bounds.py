@@ -18,11 +18,10 @@ quantities, 301 200 pairs), the difference exceeds 0.2, 0.3, 0.4 of its bound in
 0.5; t_16 gives 6e-2, 8e-3, 1e-3, 1e-4. Of runs (48 each way, 240 series, 71 100 pairs) 0.3, 0.4, 0.5, 0.6 are exceeded
 in 3e-3, 4e-4, 8e-5, 1e-5. So ``FALSE_ALARM`` is an upper estimate, and a whole report's is below 1e-4.
 
-What cannot widen a bound. ``general`` is written down from the
-specification apart from the port, so that no error in the port
-reaches rms_theirs. A loss of precision in our own algorithm raises rms_ours: more than ``MOST_OURS`` times what Float32
-costs the general one is a failure by itself. (Of correct passes 16 times were seen, in a gradient of wr that is one
-Float32 sum of 4800 terms, and 7 times elsewhere; TF32 costs some thousand times.)
+What cannot widen a bound. ``general`` is written down from the specification apart from the port, so that no error in
+the port reaches rms_theirs. A loss of precision in our own algorithm raises rms_ours: more than ``MOST_OURS`` times
+what Float32 costs the general one is a failure by itself. (Of correct passes 16 times were seen, in a gradient of wr
+that is one Float32 sum of 4800 terms, and 7 times elsewhere; TF32 costs some thousand times.)
 """
 
 from __future__ import annotations

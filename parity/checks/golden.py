@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from parity.checks.golden_files import archive, runs
+from parity.checks.golden_files import archive, has, runs
 from parity.checks.model import Array, Arrays, Check, Level, Provenance, recorded
 from parity.checks.orthogonal import orthogonal_factor
 from parity.checks.programs import (
@@ -49,81 +50,87 @@ def checks() -> Iterator[Check]:
     yield from _initial()
 
 
-def _check(name: str, quantity: str, ours: Callable[[], Arrays], theirs: Callable[[], Arrays], **rest: Any) -> Check:
-    return Check(name, quantity, Provenance.AUTHORS_JULIA, ours, recorded(theirs), needs_julia=False, **rest)
+def _check(
+    name: str, quantity: str, file: str, keys: Iterable[str], ours: Callable[[Sequence[str]], Arrays], **rest: Any
+) -> Check:
+    """A check of the recorded values of some keys of a file."""
+    wanted = list(keys)
+    theirs = recorded(partial(_stored, file, wanted))
+    return Check(name, quantity, Provenance.AUTHORS_JULIA, partial(ours, wanted), theirs, needs_julia=False, **rest)
 
 
-def _subset(keep: Callable[[str], bool], name: str = "streams.npz") -> Callable[[], Arrays]:
-    return lambda: {key: values for key, values in archive(name).items() if keep(key)}
+def _stored(file: str, keys: Sequence[str]) -> Arrays:
+    return {key: archive(file)[key] for key in keys}
 
 
 def _single_draws() -> Iterator[Check]:
     """Keys mt/SEED/KIND_SIZE: one draw after seeding."""
-    for kind_name, kind in _KINDS.items():
-
-        def belongs(key: str, kind_name: str = kind_name) -> bool:
-            return key.startswith("mt/") and key.split("/")[2].rpartition("_")[0] == kind_name
-
-        def ours(kind: int = kind, belongs: Callable[[str], bool] = belongs) -> Arrays:
-            results = {}
-            for key in filter(belongs, archive("streams.npz")):
-                _, seed, name = key.split("/")
-                shape = tuple(int(n) for n in name.rpartition("_")[2].split("x"))
-                results[key] = run(MersenneTwister(int(seed)), Draw(kind, shape))
-            return results
-
+    for name, kind in _KINDS.items():
         yield _check(
-            f"streams/golden/{kind_name}",
+            f"streams/golden/{name}",
             f"{Draw(kind)} after seeding".replace(" scalar", ""),
-            ours,
-            _subset(belongs),
+            "streams.npz",
+            [key for key in _streams("mt/") if key.split("/")[2].rpartition("_")[0] == name],
+            partial(_first_draws, kind),
         )
+
+
+def _streams(generator: str) -> list[str]:
+    return [key for key in archive("streams.npz") if key.startswith(generator)]
+
+
+def _first_draws(kind: int, keys: Sequence[str]) -> Arrays:
+    results = {}
+    for key in keys:
+        _, seed, name = key.split("/")
+        shape = tuple(int(n) for n in name.rpartition("_")[2].split("x"))
+        results[key] = run(MersenneTwister(int(seed)), Draw(kind, shape))
+    return results
 
 
 def _sequences() -> Iterator[Check]:
     """Keys mt/SEED/seq_X_j: interleaved draws."""
     for letter, program in GOLDEN_SEQUENCES.items():
-
-        def belongs(key: str, letter: str = letter) -> bool:
-            return key.startswith("mt/") and key.split("/")[2].startswith(f"seq_{letter}_")
-
-        def ours(program: tuple[Draw, ...] = program, belongs: Callable[[str], bool] = belongs) -> Arrays:
-            results: dict[str, Any] = {}
-            for seed in sorted({key.split("/")[1] for key in filter(belongs, archive("streams.npz"))}, key=int):
-                generator = MersenneTwister(int(seed))
-                for place, draw in enumerate(program, 1):
-                    results[f"mt/{seed}/seq_{letter_of(program)}_{place}"] = run(generator, draw)
-            return results
-
-        described = ", ".join(map(str, program))
-        yield _check(f"streams/golden/sequence_{letter}", f"interleaved draws: {described}", ours, _subset(belongs))
+        yield _check(
+            f"streams/golden/sequence_{letter}",
+            f"interleaved draws: {', '.join(map(str, program))}",
+            "streams.npz",
+            [key for key in _streams("mt/") if key.split("/")[2].startswith(f"seq_{letter}_")],
+            partial(_interleaved, letter, program),
+        )
 
 
-def letter_of(program: tuple[Draw, ...]) -> str:
-    """The letter of a golden sequence."""
-    return next(letter for letter, known in GOLDEN_SEQUENCES.items() if known is program)
+def _interleaved(letter: str, program: Sequence[Draw], keys: Sequence[str]) -> Arrays:
+    results: dict[str, Any] = {}
+    for seed in sorted({key.split("/")[1] for key in keys}, key=int):
+        generator = MersenneTwister(int(seed))
+        for place, draw in enumerate(program, 1):
+            results[f"mt/{seed}/seq_{letter}_{place}"] = run(generator, draw)
+    return results
 
 
 def _xoroshiro() -> Iterator[Check]:
-    def ours() -> Arrays:
-        results: dict[str, Any] = {}
-        for key in filter(lambda key: key.startswith("xoro"), archive("streams.npz")):
-            _, seed, name = key.split("/")
-            generator = Xoroshiro128Star(int(seed))
-            if name == "state_x_y":
-                results[key] = np.array(generator.state, dtype=np.uint64)
-            elif name.startswith("raw"):
-                results[key] = generator.uint64(int(name.rpartition("_")[2]))
-            else:
-                results[key] = generator.bitrand(tuple(int(n) for n in name.split("_")[1:]))
-        return results
-
     yield _check(
         "streams/golden/xoroshiro128star",
         "Xoroshiro128Star: state, raw words, bits",
-        ours,
-        _subset(lambda key: key.startswith("xoro")),
+        "streams.npz",
+        _streams("xoro"),
+        _xoroshiro_draws,
     )
+
+
+def _xoroshiro_draws(keys: Sequence[str]) -> Arrays:
+    results: dict[str, Any] = {}
+    for key in keys:
+        _, seed, name = key.split("/")
+        generator = Xoroshiro128Star(int(seed))
+        if name == "state_x_y":
+            results[key] = np.array(generator.state, dtype=np.uint64)
+        elif name.startswith("raw"):
+            results[key] = generator.uint64(int(name.rpartition("_")[2]))
+        else:
+            results[key] = generator.bitrand(tuple(int(n) for n in name.split("_")[1:]))
+    return results
 
 
 def _task_cases() -> list[dict[str, Any]]:
@@ -136,36 +143,73 @@ def _generate(case: dict[str, Any]) -> tuple[Array, Array]:
 
 
 def _tasks() -> Iterator[Check]:
-    def ours() -> Arrays:
-        results = {}
-        for case in _task_cases():
-            if case["result"] == "ok":
-                results[f"{case['case']}/s"], results[f"{case['case']}/target"] = _generate(case)
-        return results
-
     yield _check(
         "task/golden/data",
         "generateInputOutput: copy and XOR of 2, 4, 8 inputs",
-        ours,
-        _subset(lambda key: key.startswith("case_"), "task.npz"),
+        "task.npz",
+        [key for key in archive("task.npz") if key.startswith("case_")],
+        _task_data,
     )
-
-    def refused() -> Arrays:
-        results: dict[str, np.bool_] = {}
-        for case in _task_cases():
-            try:
-                _generate(case)
-                results[case["case"]] = np.bool_(False)
-            except ValueError:
-                results[case["case"]] = np.bool_(True)
-        return results
-
-    yield _check(
+    yield Check(
         "task/golden/refusals",
         "generateInputOutput: which arguments fail",
-        refused,
-        lambda: {case["case"]: np.bool_(case["result"] != "ok") for case in _task_cases()},
+        Provenance.AUTHORS_JULIA,
+        _refused,
+        recorded(lambda: {case["case"]: np.bool_(case["result"] != "ok") for case in _task_cases()}),
+        needs_julia=False,
     )
+
+
+def _task_data(_keys: Sequence[str]) -> Arrays:
+    results = {}
+    for case in _task_cases():
+        if case["result"] == "ok":
+            results[f"{case['case']}/s"], results[f"{case['case']}/target"] = _generate(case)
+    return results
+
+
+def _refused() -> Arrays:
+    results: dict[str, np.bool_] = {}
+    for case in _task_cases():
+        try:
+            _generate(case)
+            results[case["case"]] = np.bool_(False)
+        except ValueError:
+            results[case["case"]] = np.bool_(True)
+    return results
+
+
+def _initial() -> Iterator[Check]:
+    """What the recorded training runs drew before they computed anything."""
+    rows = [
+        ("weights/golden/ws_wr_b", "initial ws, wr, b, offset", _weights(("ws", "wr", "b", "offset"), (1, 3)), _drawn),
+        ("weights/golden/J_gaussian", "initial J, Gaussian (IC = 1)", _weights(("J",), (1,)), _drawn),
+        ("weights/golden/initial_state", "normals behind the initial state", _all("relax_randn"), _normals),
+        ("weights/golden/frame", "normals behind the orthonormal frame", _all("ons_randn"), _normals),
+        ("schedule/golden/trial_order", "order of the trials in every epoch", _all("train_order"), _orders),
+        ("task/golden/first_trials", "trials of the first epochs, in order", _all(*_TRIALS), _trials),
+    ]
+    for name, quantity, keys, ours in rows:
+        yield _check(name, quantity, "initial.npz", keys, ours)
+    yield _check(
+        "weights/golden/J_orthogonal",
+        "initial J, orthogonal (IC = 3)",
+        "initial.npz",
+        _weights(("J",), (3,)),
+        _drawn,
+        level=Level.STEP,
+        compare=orthogonal_factor(_factored),
+    )
+
+
+def _all(*names: str) -> list[str]:
+    """Keys RUN/NAME of what the runs recorded under some names."""
+    return [f"{run_name}/{name}" for run_name in runs() for name in names if has(f"{run_name}/{name}")]
+
+
+def _weights(names: Sequence[str], coupling: Sequence[int]) -> list[str]:
+    """Keys RUN/init_NAME of the runs with one kind of coupling."""
+    return [f"{run_name}/init_{name}" for run_name, p in runs().items() if p["IC"] in coupling for name in names]
 
 
 def _distribution(p: dict[str, Any]) -> WeightDistribution:
@@ -182,55 +226,14 @@ def _distribution(p: dict[str, Any]) -> WeightDistribution:
     )
 
 
-def _initial() -> Iterator[Check]:
-    """What the recorded training runs drew before they computed anything."""
-
-    def weights(*names: str, coupling: tuple[int, ...]) -> Callable[[], Arrays]:
-        def compute() -> Arrays:
-            results: dict[str, Array] = {}
-            for run_name, p in runs().items():
-                if p["IC"] in coupling:
-                    drawn = initial_weights(p["N"], p["sNet"], _distribution(p), n_inputs=p["S"])
-                    results |= {f"{run_name}/init_{name}": getattr(drawn, name) for name in names}
-            return results
-
-        return compute
-
-    def recorded_like(compute: Callable[[], Arrays]) -> Callable[[], Arrays]:
-        return lambda: {key: archive("initial.npz")[key] for key in compute()}
-
-    vectors = weights("ws", "wr", "b", "offset", coupling=(1, 3))
-    yield _check("weights/golden/ws_wr_b", "initial ws, wr, b, offset", vectors, recorded_like(vectors))
-    gaussian = weights("J", coupling=(1,))
-    yield _check("weights/golden/J_gaussian", "initial J, Gaussian (IC = 1)", gaussian, recorded_like(gaussian))
-    orthogonal = weights("J", coupling=(3,))
-    yield _check(
-        "weights/golden/J_orthogonal",
-        "initial J, orthogonal (IC = 3)",
-        orthogonal,
-        recorded_like(orthogonal),
-        level=Level.STEP,
-        compare=orthogonal_factor(_factored),
-    )
-
-    def streams(name: str, seed: str, columns: str) -> tuple[Callable[[], Arrays], Callable[[], Arrays]]:
-        def compute() -> Arrays:
-            return {
-                f"{run_name}/{name}": MersenneTwister(p[seed]).randn((p["N"], p[columns]), np.float32)
-                for run_name, p in runs().items()
-                if f"{run_name}/{name}" in archive("initial.npz")
-            }
-
-        return compute, recorded_like(compute)
-
-    yield _check(
-        "weights/golden/initial_state",
-        "normals behind the initial state",
-        *streams("relax_randn", "sIC", "B"),
-    )
-    yield _check("weights/golden/frame", "normals behind the orthonormal frame", *streams("ons_randn", "sONS", "nLE"))
-    yield _check("schedule/golden/trial_order", "order of the trials in every epoch", _orders, recorded_like(_orders))
-    yield _check("task/golden/first_trials", "trials of the first epochs, in order", _trials, recorded_like(_trials))
+def _drawn(keys: Sequence[str]) -> Arrays:
+    results: dict[str, Array] = {}
+    for key in keys:
+        run_name, _, name = key.partition("/init_")
+        p = runs()[run_name]
+        drawn = initial_weights(p["N"], p["sNet"], _distribution(p), n_inputs=p["S"])
+        results[key] = getattr(drawn, name)
+    return results
 
 
 def _factored() -> list[Array]:
@@ -242,24 +245,40 @@ def _factored() -> list[Array]:
     ]
 
 
-def _orders() -> Arrays:
+_NORMALS = {"relax_randn": ("sIC", "B"), "ons_randn": ("sONS", "nLE")}
+"""Seed and number of columns, by the original's names."""
+
+
+def _normals(keys: Sequence[str]) -> Arrays:
     results = {}
-    for run_name, p in runs().items():
-        recorded_order = archive("initial.npz")[f"{run_name}/train_order"]
-        shuffles = [g.shuffle(range(1, p["B"] + 1)) for g in MersenneTwister.from_seeds(range(1, p["E"] + 1))]
-        results[f"{run_name}/train_order"] = np.array(shuffles).T.astype(recorded_order.dtype)
+    for key in keys:
+        run_name, _, name = key.partition("/")
+        p = runs()[run_name]
+        seed, columns = (p[parameter] for parameter in _NORMALS[name])
+        results[key] = MersenneTwister(seed).randn((p["N"], columns), np.float32)
     return results
 
 
-def _trials() -> Arrays:
-    """Training batch of epoch 1 in its shuffled order (input seed E sIn + 1), first flossing trial (E sIn + 2)."""
+def _orders(keys: Sequence[str]) -> Arrays:
     results = {}
+    for key in keys:
+        p = runs()[key.partition("/")[0]]
+        shuffles = [g.shuffle(range(1, p["B"] + 1)) for g in MersenneTwister.from_seeds(range(1, p["E"] + 1))]
+        results[key] = np.array(shuffles).T.astype(archive("initial.npz")[key].dtype)
+    return results
+
+
+_TRIALS = ("train_first_s_shuffled", "train_first_target_shuffled", "floss_first_s")
+
+
+def _trials(_keys: Sequence[str]) -> Arrays:
+    """Training batch of epoch 1 in its shuffled order (input seed E sIn + 1), first flossing trial (E sIn + 2)."""
+    results: dict[str, Array] = {}
     for run_name, p in runs().items():
         rest = (p["S"], p["I1"], p["delay"], p["task"])
         inputs, targets = generateInputOutput(p["B"], p["T"], p["E"] * p["sIn"] + 1, *rest)
         order = MersenneTwister(1).shuffle(range(p["B"]))
-        results[f"{run_name}/train_first_s_shuffled"] = inputs[:, :, order]
-        results[f"{run_name}/train_first_target_shuffled"] = targets[:, :, order]
         flossing, _ = generateInputOutput(1, p["Ti"], p["E"] * p["sIn"] + 2, *rest)
-        results[f"{run_name}/floss_first_s"] = flossing
+        trials = (inputs[:, :, order], targets[:, :, order], flossing)
+        results |= {f"{run_name}/{name}": values for name, values in zip(_TRIALS, trials, strict=True)}
     return results

@@ -30,8 +30,9 @@ def runs() -> dict[str, dict[str, Any]]:
 
 
 def has(key: str) -> bool:
-    """Whether a number "RUN/NAME" was recorded."""
-    return key in archive("training.npz") or key in archive("initial.npz")
+    """Whether a number "RUN/NAME", or "RUN/NAME#1", was recorded."""
+    name = key.partition("#")[0]
+    return name in archive("training.npz") or name in archive("initial.npz")
 
 
 def load(key: str) -> Array:

@@ -6,9 +6,9 @@ recorded run; the spiking network from their Python example, with other input an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -32,50 +32,64 @@ def checks() -> Iterator[Check]:
     yield _check(
         "trajectory/golden/initial_state",
         "tanh network: initial state, after 100 steps without input",
+        [f"{key.split('/')[0]}/init_xInit" for key in _keys("relax_randn")],
         _initial_states,
         level=Level.TRAJECTORY,
     )
-    yield _check("step/golden/frame", "orthonormal frame: Q of Float32 normals", _frames, level=Level.STEP)
+    yield _check(
+        "step/golden/frame", "orthonormal frame: Q of Float32 normals", _keys("ons_Q0"), _frames, level=Level.STEP
+    )
     yield from _first_epochs()
     yield _check(
         "optimiser/golden/first_update",
         "parameters after the first epoch: clipping and Adam from the recorded gradients",
+        _keys(*(f"epoch1_{name}" for name in ORIGINAL_NAMES.values())),
         _first_updates,
     )
     yield from _spiking()
 
 
-def _check(name: str, quantity: str, ours: Callable[[], Arrays], **rest: Any) -> Check:
-    """A check of all values that ``ours`` names, against those recorded under the same names."""
+def _check(name: str, quantity: str, keys: Sequence[str], ours: Callable[[], Arrays], **rest: Any) -> Check:
+    """A check of the recorded values of some keys."""
     return Check(
         name,
         quantity,
         Provenance.AUTHORS_JULIA,
         ours,
-        recorded(lambda: {key: number(key) for key in ours()}),
+        recorded(partial(_numbers, keys)),
         needs_julia=False,
         **rest,
     )
 
 
+def _numbers(keys: Sequence[str]) -> Arrays:
+    return {key: number(key) for key in keys}
+
+
+def _keys(*names: str) -> list[str]:
+    """What all runs recorded under some names."""
+    return [f"{run}/{name}" for run in runs() for name in names if has(f"{run}/{name}")]
+
+
 def _initial_states() -> Arrays:
     results = {}
-    for run in runs():
-        if has(f"{run}/relax_randn"):
-            j, b, normals = (load(f"{run}/{name}") for name in ("init_J", "init_b", "relax_randn"))
-            results[f"{run}/init_xInit"] = relaxed(TanhNetwork(), j, b, normals, "float32")
+    for key in _keys("relax_randn"):
+        run, _ = key.split("/")
+        j, b, normals = (load(f"{run}/{name}") for name in ("init_J", "init_b", "relax_randn"))
+        results[f"{run}/init_xInit"] = relaxed(TanhNetwork(), j, b, normals, "float32")
     return results
 
 
 def _frames() -> Arrays:
     results = {}
-    for run, p in runs().items():
-        if has(f"{run}/ons_Q0"):
-            ours = spectrum.initial_frame(p["N"], p["nLE"], p["sONS"]).numpy()
-            condition = np.linalg.cond(load(f"{run}/ons_randn").astype(np.float64))
-            bound = np.asarray(np.finfo(np.float32).eps * condition)
-            cause = "eps of Float32 times the condition of the normals"
-            results[f"{run}/ons_Q0"] = Estimate(ours, bound, cause)
+    for key in _keys("ons_Q0"):
+        run, _ = key.split("/")
+        p = runs()[run]
+        ours = spectrum.initial_frame(p["N"], p["nLE"], p["sONS"]).numpy()
+        condition = np.linalg.cond(load(f"{run}/ons_randn").astype(np.float64))
+        bound = np.asarray(np.finfo(np.float32).eps * condition)
+        cause = "eps of Float32 times the condition of the normals"
+        results[key] = Estimate(ours, bound, cause)
     return results
 
 
@@ -124,18 +138,14 @@ def _as_recorded(key: str, estimate: Estimate) -> Estimate:
     return replace(estimate, values=np.asarray(estimate.values).astype(recorded_as.dtype).reshape(recorded_as.shape))
 
 
-def _collected(case: Callable[[str], Case], names: Mapping[str, str]) -> Callable[[], Arrays]:
+def _collected(case: Callable[[str], Case], names: Mapping[str, str]) -> Arrays:
     """Estimates of all runs: ``names`` maps those of ``evaluate`` to recorded ones."""
-
-    def compute() -> Arrays:
-        results = {}
-        for run in runs():
-            judged = estimates(case(run), "float32")
-            for ours, theirs in names.items():
-                results[f"{run}/{theirs}"] = _as_recorded(f"{run}/{theirs}", judged[ours])  # type: ignore[arg-type]
-        return results
-
-    return compute
+    results = {}
+    for run in runs():
+        judged = estimates(case(run), "float32")
+        for ours, theirs in names.items():
+            results[f"{run}/{theirs}"] = _as_recorded(f"{run}/{theirs}", judged[ours])  # type: ignore[arg-type]
+    return results
 
 
 def _first_epochs() -> Iterator[Check]:
@@ -160,7 +170,11 @@ def _first_epochs() -> Iterator[Check]:
     rows["loss"][2]["accuracy"] = "train_acc#1"
     for title, (quantity, case, names) in rows.items():
         yield _check(
-            f"trajectory/golden/{title}", f"tanh network: {quantity}", _collected(case, names), level=Level.TRAJECTORY
+            f"trajectory/golden/{title}",
+            f"tanh network: {quantity}",
+            _keys(*names.values()),
+            partial(_collected, case, names),
+            level=Level.TRAJECTORY,
         )
 
 
@@ -186,19 +200,16 @@ def _spiking() -> Iterator[Check]:
         "gradients": ("gradients of that mean square through QR and spikes", ("grad_W_in", "grad_V")),
     }
     for title, (quantity, names) in rows.items():
-
-        def ours(names: tuple[str, ...] = names) -> Arrays:
-            return {f"{example}/{name}": spiking_estimates(example)[name] for example in "ab" for name in names}
-
-        def theirs(names: tuple[str, ...] = names) -> Arrays:
-            return {f"{example}/{name}": number(f"spiking:{example}/{name}") for example in "ab" for name in names}
-
         yield Check(
             f"trajectory/golden/spiking_{title}",
             f"spiking network: {quantity}",
             Provenance.AUTHORS_PYTHON,
-            ours,
-            recorded(theirs),
+            partial(_spiking_values, lambda example, name: spiking_estimates(example)[name], names),
+            recorded(partial(_spiking_values, lambda example, name: number(f"spiking:{example}/{name}"), names)),
             level=Level.TRAJECTORY,
             needs_julia=False,
         )
+
+
+def _spiking_values(value: Callable[[str, str], Any], names: Sequence[str]) -> Arrays:
+    return {f"{example}/{name}": value(example, name) for example in "ab" for name in names}

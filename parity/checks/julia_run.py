@@ -17,8 +17,8 @@ import numpy as np
 from parity.bridge.connection import JuliaConnection
 from parity.checks.cases import PARAMETERS, Case, julia_network
 from parity.checks.model import Array
-from parity.checks.step import CLIP
 from parity.checks.trajectory import julia_flossing, julia_training
+from parity.checks.updates import CLIP
 from pyflossing.config import TrainingConfig
 from pyflossing.gradients.by_autograd import FLOSSED
 

@@ -19,7 +19,7 @@ from parity.checks.comparators import Estimate
 from parity.checks.evaluate import estimates
 from parity.checks.julia_run import JuliaEpoch, Moments, julia_epochs
 from parity.checks.model import Array, Arrays
-from parity.checks.step import UPDATE_CAUSE, adam_state, update_bound
+from parity.checks.updates import UPDATE_CAUSE, adam_state, update_bound
 from pyflossing._support.threads import suitable_threads
 from pyflossing.config import TrainingConfig
 from pyflossing.gradients.by_autograd import FLOSSED, TrainingGradient

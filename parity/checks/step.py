@@ -1,28 +1,28 @@
-"""Checks of single operations against our Julia: surrogates, one step, one Jacobian, one update, one frame."""
+"""Checks of single operations against our Julia: surrogates, one step, one Jacobian, one frame; updates beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from parity.bridge.connection import JuliaConnection
+from parity.checks import updates
 from parity.checks.cases import NETWORKS, PARAMETERS, SIZES, NetworkUnderTest, Size, case, julia_network
 from parity.checks.comparators import Estimate
 from parity.checks.evaluate import AUTOGRAD
 from parity.checks.model import Array, Arrays, Check, Level, Provenance
+from parity.checks.updates import tensors
 from pyflossing.gradients import training_pass
 from pyflossing.julia_random import MersenneTwister
 from pyflossing.model import loss, spectrum
 from pyflossing.model.networks import BinaryNetwork, Network, SpikingNetwork, TanhNetwork
 from pyflossing.model.surrogates import SURROGATE_NAMES, Surrogate
-from pyflossing.training import optimiser
 
 DTYPES = ("float32", "float64")
-CLIP = float(np.float32(0.03))
 _SHARPNESSES = (0.3, 1.0, 10.0)
 _ROUNDINGS = 8
 """Admitted in a formula of a few operations; a library's tanh or exp counts as two."""
@@ -45,25 +45,7 @@ def checks(networks: Sequence[NetworkUnderTest] = NETWORKS, sizes: Sequence[Size
                 partial(ours, under_test, sizes),
                 partial(theirs, under_test, sizes),
             )
-    yield _check(
-        "step/live/adam_update_float32",
-        "one Adam update of Float32 arrays, without clipping",
-        partial(_updates, "float32"),
-        partial(_julia_updates, "float32"),
-        level=Level.EXACT,
-    )
-    yield _check(
-        "step/live/adam_update_float64",
-        "one Adam update of Float64 arrays, without clipping",
-        partial(_bounded_updates, "float64", None),
-        partial(_julia_updates, "float64"),
-    )
-    yield _check(
-        "step/live/clipping",
-        "one clipped Adam update",
-        partial(_bounded_updates, "float32", CLIP),
-        _julia_clipped_updates,
-    )
+    yield from updates.checks()
     yield _check(
         "step/live/undecided",
         "loss and accuracy where the readout is exactly zero",
@@ -81,10 +63,6 @@ def _eps(array: Array) -> float:
     return float(np.finfo(array.dtype).eps)
 
 
-def _tensors(*arrays: Array) -> tuple[torch.Tensor, ...]:
-    return tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays)
-
-
 def _grid(dtype: str) -> Array:
     tiny = float(np.finfo(dtype).tiny)
     special = [0.0, -0.0, tiny, -tiny, 1e-5, 1.0, -1.0, 30.0, -88.0, 1e4, -1e15]
@@ -95,7 +73,7 @@ def _surrogates(name: str) -> Arrays:
     results = {}
     for dtype in DTYPES:
         for sharpness in _SHARPNESSES:
-            (v,) = _tensors(_grid(dtype))
+            (v,) = tensors(_grid(dtype))
             values = Surrogate(name, sharpness).derivative(v).numpy()
             bound = np.asarray(_ROUNDINGS * _eps(values))
             results[f"{dtype} sharpness {sharpness}"] = Estimate(values, bound, f"{_ROUNDINGS} roundings of the peak 1")
@@ -134,8 +112,7 @@ def _each(networks: NetworkUnderTest, sizes: Sequence[Size]) -> Iterator[tuple[s
 def _steps(under_test: NetworkUnderTest, sizes: Sequence[Size]) -> Arrays:
     results = {}
     for title, (j, x, u, _) in _each(under_test, sizes):
-        tensors = _tensors(x, u, j)
-        values = under_test.network.step(*tensors).numpy()
+        values = under_test.network.step(*tensors(x, u, j)).numpy()
         bound = _eps(j) * (len(j) + _ROUNDINGS) * _step_magnitude(under_test.network, x, u, j)
         results[title] = Estimate(values, bound, "eps (N + 8) times the same sum of magnitudes")
     return results
@@ -161,8 +138,8 @@ def _julia_steps(under_test: NetworkUnderTest, sizes: Sequence[Size], julia: Jul
 def _jacobians(under_test: NetworkUnderTest, sizes: Sequence[Size]) -> Arrays:
     results = {}
     for title, (j, x, _, q) in _each(under_test, sizes):
-        tensors = _tensors(x[:, 0], x[:, -1], j, q)  # any state can be the next one, if both sides take the same
-        values = under_test.network.jacobian_action(*tensors).numpy()
+        # any state can be the next one, if both sides take the same
+        values = under_test.network.jacobian_action(*tensors(x[:, 0], x[:, -1], j, q)).numpy()
         bound = _eps(j) * (len(j) + _ROUNDINGS) * _jacobian_magnitude(under_test.network, j, q)
         results[title] = Estimate(values, bound, "eps (N + 8) times the same sum of magnitudes, with peak 1 surrogates")
     return results
@@ -187,108 +164,13 @@ def _julia_jacobians(under_test: NetworkUnderTest, sizes: Sequence[Size], julia:
     }
 
 
-_RATES = ((0.001, 0.9, 0.999), (0.0021, 0.8, 0.95))
-_UPDATES = ((1, "float64"), (1, "same"), (2, "float64"), (7, "same"), (100, "float64"), (300, "same"))
-
-
-def _update_inputs(dtype: str, t: int, kind: str) -> tuple[Array, Array, Array, Array]:
-    """A parameter, a gradient of the kind given, and the two moments; some gradients tiny, so that epsilon counts."""
-    rng = MersenneTwister(t)
-    x, m, g, spread = (rng.randn((30, 7), np.float64) for _ in range(4))
-    x, m, g = x.astype(dtype), m.astype(dtype), np.ldexp(g, -(rng.rand((30, 7), np.uint64) % 31).astype(np.int64))
-    v = np.square((spread * g).astype(dtype))
-    return x, g.astype("float64" if kind == "float64" else dtype), (m * g).astype(dtype), v
-
-
-_Rates = tuple[float, float, float]
-_UpdateInputs = tuple[Array, Array, Array, Array]  # x, G, m, v
-
-
-def _update_cases(dtype: str) -> Iterator[tuple[str, _Rates, int, _UpdateInputs]]:
-    for rates in _RATES:
-        for t, kind in _UPDATES:
-            yield f"t={t} {kind} gradient, b1={rates[1]}", rates, t, _update_inputs(dtype, t, kind)
-
-
-def adam(arrays: _UpdateInputs, t: int, rates: _Rates) -> dict[str, Array]:
-    """Our update number ``t`` of a parameter by its gradient and moments, unclipped."""
-    x, g, m, v = _tensors(*arrays)
-    ours = optimiser.Rates(float(np.float32(rates[0])), rates[1], rates[2])
-    updated, after = optimiser.adam_update(x, g, adam_state(m, v, t, ours), ours)
-    return {"x": updated.numpy(), "m": after.m.numpy(), "v": after.v.numpy()}
-
-
-def adam_state(m: torch.Tensor, v: torch.Tensor, t: int, rates: optimiser.Rates) -> optimiser.AdamState:
-    """Our memory of an array before update number ``t`` (from 1), with the moments given."""
-    state = _after(t - 1, rates)
-    return optimiser.AdamState(m, v, state.power1, state.power2)
-
-
-@lru_cache(maxsize=8192)
-def _after(updates: int, rates: optimiser.Rates) -> optimiser.AdamState:
-    """Our memory of an empty array: the powers of the rates are running products, each from the one before."""
-    empty = torch.zeros(0)
-    if updates == 0:
-        return optimiser.AdamState.fresh(empty, rates)
-    return optimiser.adam_update(empty, empty, _after(updates - 1, rates), rates)[1]
-
-
-def _updates(dtype: str) -> Arrays:
-    results: dict[str, Array] = {}
-    for title, rates, t, arrays in _update_cases(dtype):
-        results |= {f"{title}: {name}": values for name, values in adam(arrays, t, rates).items()}
-    return results
-
-
-def _julia_updates(dtype: str, julia: JuliaConnection) -> Arrays:
-    results: dict[str, Any] = {}
-    for title, rates, t, arrays in _update_cases(dtype):
-        answer = julia.call("adam_update", *arrays, t, *rates, float("inf"))
-        assert isinstance(answer, dict)
-        results |= {f"{title}: {name}": values for name, values in answer.items()}
-    return results
-
-
-UPDATE_CAUSE = "one ulp, and 16 roundings of Float64 in the terms: norms and square roots may differ in the last bit"
-
-
-def update_bound(part: str, before: Array, after: Array) -> Array:
-    """How far two Float64 computations of an update may lie apart, from an array before and after it.
-
-    The terms of m are at most |m before| + |m after|, those of v are positive, and x changes by the step.
-    """
-    before, now = before.astype(np.float64), after.astype(np.float64)
-    terms = np.abs(now - before) if part == "x" else np.abs(now) + np.abs(before)
-    bound: Array = np.spacing(np.abs(after)).astype(np.float64) + 16 * np.finfo(np.float64).eps * terms
-    return bound
-
-
-def _bounded_updates(dtype: str, clip: float | None) -> Arrays:
-    results = {}
-    for title, rates, t, (x, g, m, v) in _update_cases(dtype):
-        wide = g if clip is None else optimiser.clip(torch.from_numpy(g.astype(np.float64)), clip).numpy()
-        for name, values in adam((x, wide, m, v), t, rates).items():
-            bound = update_bound(name, {"x": x, "m": m, "v": v}[name], values)
-            results[f"{title}: {name}"] = Estimate(values, bound, UPDATE_CAUSE)
-    return results
-
-
-def _julia_clipped_updates(julia: JuliaConnection) -> Arrays:
-    results: dict[str, Any] = {}
-    for title, rates, t, (x, g, m, v) in _update_cases("float32"):
-        answer = julia.call("adam_update", x, g.astype(np.float64), m, v, t, *rates, CLIP)
-        assert isinstance(answer, dict)
-        results |= {f"{title}: {name}": values for name, values in answer.items()}
-    return results
-
-
 def _silent() -> tuple[loss.Parameters, Array, Array]:
     """Parameters with a readout of exactly zero, inputs and targets."""
     of = case(NETWORKS[0], SIZES[0])
     quiet = {
         name: np.zeros_like(values) if name in ("wr", "offset") else values for name, values in of.parameters.items()
     }
-    return loss.Parameters(*_tensors(*(quiet[name].astype(np.float64) for name in PARAMETERS))), of.inputs, of.targets
+    return loss.Parameters(*tensors(*(quiet[name].astype(np.float64) for name in PARAMETERS))), of.inputs, of.targets
 
 
 _SILENT_FIRST_STEP = 6
@@ -296,7 +178,7 @@ _SILENT_FIRST_STEP = 6
 
 def _undecided() -> Arrays:
     parameters, *data = _silent()
-    inputs, targets = (values.double() for values in _tensors(*data))
+    inputs, targets = (values.double() for values in tensors(*data))
     found = loss.loss_and_accuracy(TanhNetwork(), parameters, inputs, targets, _SILENT_FIRST_STEP)
     fused = training_pass.training_gradient(TanhNetwork(), parameters, inputs, targets, _SILENT_FIRST_STEP)
     ours = {"loss": fused.loss, "accuracy": fused.accuracy}

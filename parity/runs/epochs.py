@@ -20,7 +20,7 @@ from parity.checks.comparators import Estimate, Verdict, identical
 from parity.checks.evaluate import FLOAT64_CAUSE, estimates
 from parity.checks.julia_run import JuliaEpoch
 from parity.checks.model import Array, SkipCheck
-from parity.checks.step import UPDATE_CAUSE, update_bound
+from parity.checks.updates import UPDATE_CAUSE, update_bound
 from parity.runs.parting import Parting, copies_part, parting
 from parity.runs.tally import Tally
 from pyflossing._support.errors import NonFiniteError

@@ -26,7 +26,7 @@ Exit codes:
 
 app = typer.Typer(
     name="pyflossing",
-    help="Train recurrent and spiking networks with gradient flossing, number for number the Julia original.",
+    help="Train recurrent and spiking networks with gradient flossing; checked against Julia number by number.",
     epilog=_EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,

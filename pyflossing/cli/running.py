@@ -67,7 +67,7 @@ def run_in_folder(
         except Stopped as stopped:
             if as_json:
                 write_json({"folder": str(folder), "state": "stopped", "epoch": stopped.epoch})
-            complain(f"stopped after epoch {stopped.epoch} of {config.n_epochs}; to go on: {resume_command(folder)}")
+            complain(f"stopped after epoch {stopped.epoch} of {config.n_epochs}; to resume: {resume_command(folder)}")
             raise typer.Exit(stop.exit_code) from None
     if as_json:
         write_json(summary(folder, result))
@@ -127,7 +127,7 @@ def _opening_line(folder: Path, config: TrainingConfig, must_resume: bool) -> st
         raise Refused(f"{folder} holds a run of other settings ({'; '.join(different)}): choose another with --output")
     if found.state == "finished":
         return f"{folder} holds the finished run of these settings"
-    return f"going on with the run in {folder} from its last checkpoint"
+    return f"resuming the run in {folder} from its last checkpoint"
 
 
 def _require_free(folder: Path) -> None:

@@ -101,8 +101,8 @@ def _settings(config: TrainingConfig) -> dict[str, str]:
 def _finished(result: TrainingResult) -> dict[str, str]:
     rows = {"state": f"finished: {len(result.loss)} epochs, {len(result.flossing_loss)} flossing epochs"}
     if len(result.loss):
-        rows["loss"] = f"{result.loss[0]:.4f} at first, {result.loss[-1]:.4f} at last"
-        rows["accuracy"] = f"{result.accuracy[0]:.3f} at first, {result.accuracy[-1]:.3f} at last"
+        rows["loss"] = f"{result.loss[0]:.4f} first, {result.loss[-1]:.4f} last"
+        rows["accuracy"] = f"{result.accuracy[0]:.3f} first, {result.accuracy[-1]:.3f} last"
     if len(result.spectra) and result.spectra.shape[1]:
         for name, row in (("first spectrum", result.spectra[0]), ("last spectrum", result.spectra[-1])):
             some = " ".join(f"{value:+.3f}" for value in row[:_SHOWN])
@@ -118,13 +118,13 @@ def _unfinished(run: RunFolder) -> dict[str, str]:
     log, n_epochs = run.log, run.config.n_epochs
     rows = {"state": f"{run.state}: {log.epoch} of {n_epochs} epochs, {log.flossing_epochs} flossing epochs"}
     if log.last:
-        rows["loss"] = f"{log.last['loss']:.4f} at last"
-        rows["accuracy"] = f"{log.last['accuracy']:.3f} at last"
+        rows["loss"] = f"{log.last['loss']:.4f} last"
+        rows["accuracy"] = f"{log.last['accuracy']:.3f} last"
     if log.first_exponent is not None:
         rows["first exponent"] = f"{log.first_exponent:+.4f} per step"
     if run.state == "stopped":
         start = "" if run.has_checkpoint else " (from the start: there is no checkpoint)"
-        rows["to go on"] = resume_command(run.folder) + start
+        rows["to resume"] = resume_command(run.folder) + start
     return rows
 
 

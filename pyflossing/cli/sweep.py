@@ -60,7 +60,7 @@ def sweep(
     """Run a grid of runs, each in a folder of its own, over the cores of this machine or a Dask cluster.
 
     What the folder holds already is not run again, and what was stopped goes on from its checkpoint. A job that fails
-    does not end the others. Ctrl-C saves checkpoints and says how to go on; a second one ends at once.
+    does not end the others. Ctrl-C saves checkpoints and says how to resume; a second one ends at once.
     """
     is_folder = declared.is_dir()
     chosen = None if output is None else require_path("--output", output)
@@ -121,7 +121,7 @@ def sweep_errors(how_to_go_on: str, stop: Stop | None = None) -> Iterator[None]:
 @contextmanager
 def _ends_told(folder: Path, stop: Stop, *, as_json: bool) -> Iterator[None]:
     try:
-        with sweep_errors(f"to go on: pyflossing sweep {quote(str(folder))}", stop):
+        with sweep_errors(f"to resume: pyflossing sweep {quote(str(folder))}", stop):
             yield
     except Refused as error:
         results = getattr(error.__cause__, "results", None)

@@ -30,7 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout 
 def train(
     config: Annotated[
         Path,
-        typer.Argument(metavar="CONFIG", help="A TOML file of settings; or a run's folder, to go on with it."),
+        typer.Argument(metavar="CONFIG", help="A TOML file of settings; or a run's folder, to resume it."),
     ],
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FOLDER", help="The run's folder [default: runs/NAME].")
@@ -43,7 +43,7 @@ def train(
     """Train a network in a folder of its own: settings, log, checkpoints, result.
 
     Where the folder holds a run of the same settings, that run goes on, bit for bit as if it had never been stopped; a
-    run of other settings is never touched. Ctrl-C saves a checkpoint and says how to go on; a second one ends at once.
+    run of other settings is never touched. Ctrl-C saves a checkpoint and says how to resume; a second one ends at once.
     """
     chosen = None if output is None else require_path("--output", output)
     folder = config if config.is_dir() else chosen or Path("runs") / config.stem

@@ -62,7 +62,13 @@ LEGACY_PARAMETERS = (
     LegacyParameter("bS", "weights.bias_spread", float, "", "spread of the bias"),
     LegacyParameter("bM", "weights.bias_mean", float, "", "lower end of the bias"),
     LegacyParameter("nLE", "flossing.n_exponents", int, "", "exponents to floss; 0 for none"),
-    LegacyParameter("task", "task", int, "", "0 copy; h or -h the XOR of 2^h inputs"),
+    LegacyParameter(
+        "task",
+        "task",
+        int,
+        "",
+        "0 copy; h or -h the XOR of 2^h inputs, scored from step 2 `delay` (h) or 2^h `delay` (-h)",
+    ),
     LegacyParameter("intype", "intype", int, "", "accepted and unused, as in the original"),
     LegacyParameter("Lwnt", "flossing.target", float, "1/step", "target of the exponents"),
 )

@@ -20,7 +20,8 @@ BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
 
 GREY = "#8C8C8C"
 
-_FEW = 100
+FEW = 100
+"""Numbers up to which a line is drawn without its running mean."""
 
 
 def axes(ax: Axes | None) -> Axes:
@@ -51,7 +52,7 @@ def draw_series(
     log: bool = False,
 ) -> None:
     """A line; a long one pale, with its running mean (in logarithms where ``log``) over a fiftieth of it on top."""
-    if len(x) <= _FEW:
+    if len(x) <= FEW:
         ax.plot(x, y, color=color, label=label, marker="o" if len(x) == 1 else None, lw=1.3)
         return
     ax.plot(x, y, color=color, alpha=0.3, lw=0.6)

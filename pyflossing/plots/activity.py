@@ -148,7 +148,7 @@ def readout(result: TrainingResult, ax: Axes | None = None, *, trial: int = 1, n
     ax.axhline(0.5, color=GREY, ls=":", lw=1)
     ax.set_ylim(-0.05, 1.05)
     ax.set_xlabel("step")
-    ax.set_ylabel("probability of 1")
+    ax.set_ylabel("predicted P(target = 1)")
     ax.legend(frameon=False, fontsize="x-small", loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return ax
 

@@ -58,7 +58,7 @@ def gradient_norm(
     else:
         _over_epochs(ax, result, norms, color, label, log=True)
         ax.set_yscale("log" if len(norms) else "linear")
-    label_gradient(ax)
+    label_gradient(ax, " before clipping")
     return ax
 
 

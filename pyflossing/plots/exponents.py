@@ -64,7 +64,10 @@ def exponents(result: TrainingResult, ax: Axes | None = None) -> Axes:
             ax.axvline(start + 0.5, color=GREY, lw=0.8)
             words = f" epoch {result.flossing_epochs[start, 0]}"
             ax.text(start + 0.5, 1.0, words, transform=ax.get_xaxis_transform(), va="bottom", fontsize="x-small")
-        ax.legend(frameon=False, fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1)
+        ax.legend(
+            title=f"{len(shown)} of {k}" if len(shown) < k else None, title_fontsize="x-small",
+            frameon=False, fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1,
+        )  # fmt: skip
     else:
         say(ax, "no flossing epochs")
     ax.set_xlabel("flossing epoch")

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pyflossing.model.networks import SpikingNetwork
+from pyflossing.plots._style import FEW, GREY
 from pyflossing.plots.activity import membranes, raster, readout
 from pyflossing.plots.epochs import accuracy, gradient_norm, loss
 from pyflossing.plots.exponents import exponents, spectrum
@@ -42,7 +43,20 @@ def overview(result: TrainingResult) -> Figure:
     for draw, ax in zip(_PANELS, panels, strict=True):
         draw(result, ax)
     figure.suptitle(_title(result))
+    figure.supxlabel(_explained(result, spiking), fontsize="small", color=GREY)
     return figure
+
+
+def _explained(result: TrainingResult, spiking: bool) -> str:
+    """What the panels' signs mean, for the page's foot."""
+    parts = []
+    if len(result.loss) > FEW:
+        parts.append("pale: every epoch, dark: running mean")
+    if len(result.spectra):
+        parts.append("triangles: flossing episodes")
+    parts.append(f"dotted: loss and accuracy of guessing, target{', threshold' if spiking else ''}")
+    parts.append(f"answers{', spikes and membranes' if spiking else ''}: one new trial, with the trained weights")
+    return " · ".join(parts)
 
 
 def _title(result: TrainingResult) -> str:

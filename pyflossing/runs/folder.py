@@ -66,7 +66,7 @@ class Stopped(Exception):
     """
 
     def __init__(self, folder: Path, epoch: int) -> None:
-        super().__init__(f"stopped after epoch {epoch}; pyflossing.runs.resume({str(folder)!r}) goes on from there")
+        super().__init__(f"stopped after epoch {epoch}; pyflossing.runs.resume({str(folder)!r}) resumes it")
         self.folder = folder
         self.epoch = epoch
 

@@ -41,7 +41,7 @@ def test_a_result_is_told_with_settings_numbers_and_versions(run, result):
     code, out, err = run("show", "r.npz")
     assert (code, err) == (0, "")
     assert "5 units, float32, TanhNetwork()" in out
-    assert f"{result.loss[0]:.4f} at first, {result.loss[-1]:.4f} at last" in out
+    assert f"{result.loss[0]:.4f} first, {result.loss[-1]:.4f} last" in out
     for row in (result.spectra[0], result.spectra[-1]):
         assert " ".join(f"{value:+.3f}" for value in row) + " per step" in out
     assert f"torch {result.versions['torch']}" in out
@@ -67,7 +67,7 @@ def test_a_stopped_run_tells_how_far_it_is_and_the_command_that_goes_on(run, tmp
     assert (said["loss"], said["first_exponent"]) == (whole.loss[0], whole.spectra[6, 0])
     assert said["resume"] == "pyflossing train 'my run'"
     assert "stopped: 1 of 6 epochs, 7 flossing epochs" in out
-    assert "to go on        pyflossing train 'my run'\n" in out
+    assert "to resume       pyflossing train 'my run'\n" in out
     assert run("train", "my run", "-q") == (0, "", "")
     assert json.loads(run("show", "my run", "--json")[1])["state"] == "finished"
 

@@ -65,7 +65,7 @@ def test_ctrl_c_saves_checkpoints_and_the_command_that_it_names_goes_on(run, tmp
     n_done = [job["state"] for job in document["jobs"]].count("done")
     assert (process.returncode, err) == (
         130,
-        f"pyflossing: stopped with {n_done} of 2 jobs done; to go on: pyflossing sweep 'my sweep'\n",
+        f"pyflossing: stopped with {n_done} of 2 jobs done; to resume: pyflossing sweep 'my sweep'\n",
     )
     assert document["state"] == "stopped"
     assert document["jobs"][0]["state"] == "stopped"

@@ -51,13 +51,13 @@ def test_stopped_by_ctrl_c_and_resumed_as_it_says_the_run_is_bitwise_that_of_no_
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    said = re.fullmatch(r"pyflossing: stopped after epoch (\d+) of 700; to go on: pyflossing (train 'my run')\n", err)
+    said = re.fullmatch(r"pyflossing: stopped after epoch (\d+) of 700; to resume: pyflossing (train 'my run')\n", err)
     assert said
     assert 0 < int(said[1]) < 700
     assert "checkpoint.npz" in names(tmp_path / "my run")
     went_on, out, err = run("train", "my run")
     assert (went_on, err) == (0, "")
-    assert out.startswith("going on with the run in my run from its last checkpoint")
+    assert out.startswith("resuming the run in my run from its last checkpoint")
     assert TrainingResult.load(tmp_path / "my run" / "result.npz").same_numbers(train(TrainingConfig.load(config)))
 
 

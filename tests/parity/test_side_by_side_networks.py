@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from parity import strategies
 from parity.bridge.errors import JuliaError
-from parity.checks import step, trajectory
+from parity.checks import step, trajectory, updates
 from parity.checks.comparators import Estimate
 from parity.checks.evaluate import evaluate
 from parity.runner import run_checks
@@ -72,7 +72,7 @@ def test_every_number_of_a_random_network_agrees(julia):
 
 
 # The original clips Float64 gradients, in training; flossing's have the parameters' own type and are not clipped.
-clips = st.tuples(st.just("float64"), st.sampled_from([step.CLIP, 1e-6, 1e3])) | st.just(("", float("inf")))
+clips = st.tuples(st.just("float64"), st.sampled_from([updates.CLIP, 1e-6, 1e3])) | st.just(("", float("inf")))
 
 
 @given(
@@ -91,9 +91,9 @@ def test_a_clipped_update_agrees(julia, dtype, clipping, shape, t, seed, exponen
     g = (g * 10.0**exponent).astype(of_gradient or dtype)
     before = {"x": x.astype(dtype), "m": (m * g).astype(dtype), "v": np.square(spread * g).astype(dtype)}
     theirs = julia.call("adam_update", before["x"], g, before["m"], before["v"], t, *rates, clip)
-    (given_,) = step._tensors(g)
+    (given_,) = updates.tensors(g)
     clipped = optimiser.clip(given_, clip).numpy()
-    for name, values in step.adam((before["x"], clipped, before["m"], before["v"]), t, rates).items():
-        bound = step.update_bound(name, before[name], values)
-        verdict = Estimate(values, bound, step.UPDATE_CAUSE).judge(np.asarray(theirs[name]))
+    for name, values in updates.adam((before["x"], clipped, before["m"], before["v"]), t, rates).items():
+        bound = updates.update_bound(name, before[name], values)
+        verdict = Estimate(values, bound, updates.UPDATE_CAUSE).judge(np.asarray(theirs[name]))
         assert verdict.passed, f"{name}: {verdict.detail}"
