@@ -11,6 +11,7 @@ from parity.checks.julia_run import JuliaEpoch, run_epochs
 from pyflossing.config import TrainingConfig
 
 _AHEAD = 4
+_AT_MOST = 0.5
 
 
 def epochs_ahead(julia: JuliaConnection, config: TrainingConfig, n_epochs: int) -> Iterator[JuliaEpoch]:
@@ -42,7 +43,7 @@ def epochs_ahead(julia: JuliaConnection, config: TrainingConfig, n_epochs: int) 
             yield item
     finally:
         enough.set()
-        thread.join()
+        thread.join(_AT_MOST)  # a call that goes on ends with the connection
 
 
 def _put(
