@@ -10,7 +10,7 @@ from typing import Literal, cast
 from parity.checks.cases import julia_network
 from pyflossing._support.arguments import FieldError, require_choice
 from pyflossing.config import TrainingConfig
-from pyflossing.config.legacy import LEGACY_PARAMETERS
+from pyflossing.config.legacy import LEGACY_PARAMETERS, without_legacy_form
 from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
 from pyflossing.runs.checkpoints import Checkpoint
 from pyflossing.runs.folder import CHECKPOINT, CONFIG, RESULT, of_config
@@ -72,11 +72,11 @@ def require_expressible(config: TrainingConfig) -> TrainingConfig:
     """
     if not isinstance(config.network, TanhNetwork | BinaryNetwork | SpikingNetwork):
         raise ValueError(f"the Julia reference has no network {config.network!r}: only tanh, binary and spiking ones")
+    refused = [f"{error.field} = {error.value} ({error.allowed})" for error in without_legacy_form(config)]
+    if refused:
+        raise ValueError(f"the Julia reference cannot express {', '.join(refused)}")
     try:
-        config.to_legacy()
         julia_network(config.network)
-    except FieldError as error:
-        raise ValueError(f"the Julia reference cannot express {error.field} = {error.value}: {error.allowed}") from None
     except ValueError as error:
         raise ValueError(f"the Julia reference cannot express this network: {error}") from None
     if config.n_epochs == 0:

@@ -123,14 +123,21 @@ def legacy_names() -> Iterator[None]:
         raise FieldError(_LEGACY_NAME.get(error.field, error.field), error.value, error.allowed) from None
 
 
-def values_of(settings: object) -> tuple[int | float, ...]:
-    """The 33 values of what has the fields of ``LEGACY_PARAMETERS``; see :meth:`TrainingConfig.to_legacy`."""
+def without_legacy_form(settings: object) -> Iterator[FieldError]:
+    """A refusal of each setting, of what has the fields of ``LEGACY_PARAMETERS``, that the 33 values cannot express."""
     schedule = _at(settings, "flossing.schedule")
     if not isinstance(schedule, FlossingSchedule):
-        raise FieldError("flossing.schedule", schedule, "only a FlossingSchedule has a legacy form")
+        yield FieldError("flossing.schedule", schedule, "only a FlossingSchedule has a legacy form")
     for field, (value, reason) in _WITHOUT_LEGACY_NAME.items():
         if _at(settings, field) != value:
-            raise FieldError(field, _at(settings, field), reason)
+            yield FieldError(field, _at(settings, field), reason)
+
+
+def values_of(settings: object) -> tuple[int | float, ...]:
+    """The 33 values of what has the fields of ``LEGACY_PARAMETERS``; see :meth:`TrainingConfig.to_legacy`."""
+    refused = next(without_legacy_form(settings), None)
+    if refused is not None:
+        raise refused
     coupling, task = _at(settings, "weights.coupling"), _at(settings, "task")
     special = {"S": 1, "IC": 1 if coupling == "gaussian" else 3, "task": _task_number(task)}
     return tuple(special[p.name] if p.name in special else _at(settings, p.field) for p in LEGACY_PARAMETERS)
