@@ -14,7 +14,7 @@ _AT_ONCE = 32
 _AT_ONCE_BYTES = 2**21
 _SMALL = 2**11
 """Numbers in an R up to which copying many into one tensor is cheaper than as many calls."""
-_LOST = 4.0
+LOST = 4.0
 """In units of rounding: a smaller share is an error of the push."""
 _DOUBTFUL = 1e3
 """In the same units: a block of several steps that came to this is taken again, with further QR decompositions."""
@@ -37,7 +37,13 @@ def shares(R: Tensor) -> Tensor:
     zeros counts as exact: infinite here.
     """
     diagonal = torch.diagonal(R, dim1=-2, dim2=-1).abs()
-    length = R.mT.norm(dim=-1)
+    length = torch.linalg.vector_norm(R, dim=-2)
+    smallest, largest = length.amax(dim=-1).aminmax()
+    limits = torch.finfo(R.dtype)
+    if not (float(smallest) > math.sqrt(limits.tiny / limits.eps) and float(largest) < math.inf):  # of squares
+        size = R.abs().amax(dim=(-2, -1), keepdim=True)
+        size = torch.where(size > 0, size, 1.0)
+        diagonal, length = diagonal / size[..., 0], torch.linalg.vector_norm(R / size, dim=-2)
     return torch.where(length > 0, diagonal / length.amax(dim=-1, keepdim=True), torch.inf)
 
 
@@ -100,7 +106,7 @@ class Logs:
         self.logs += [log for i, log in enumerate(torch.log(diagonal).unbind(0)) if waiting[i][3]]
         Rs = [waiting[i][0].detach() for i in counted]
         found = shares(torch.stack(Rs)) if Rs[0].numel() <= _SMALL else torch.stack([shares(R) for R in Rs])
-        self.lost = added(self.lost, (found < _LOST * self.eps).sum(dim=0))
+        self.lost = added(self.lost, (found < LOST * self.eps).sum(dim=0))
 
 
 def added(a: Tensor | None, b: Tensor | None) -> Tensor | None:
