@@ -200,7 +200,7 @@ def _sweep(
             break
         before = logs
         Q, _ = _through(back, reversed(range(T)), Q)
-    lost = torch.stack([shares(R) < LOST * problem.first.eps for R in Rs]).any(dim=0).sum(dim=-1)
+    lost = (shares(*Rs) < LOST * problem.first.eps).any(dim=0).sum(dim=-1)
     return logs, lost, change, sweep
 
 

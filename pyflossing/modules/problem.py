@@ -185,6 +185,10 @@ class Problem:
     def _block(
         self, state: Tensor, frame: Tensor, first: int, end: int, every: int
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        if end - first == 1:  # most blocks, in a tight loop
+            state, frame = self.advance_one(first, state, frame)
+            frame, R = decomposed(frame)
+            return state, frame, [R]
         Rs = []
         for start in range(first, end, every):
             for t in range(start, min(start + every, end)):
