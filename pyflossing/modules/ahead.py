@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pyflossing._support.norms import euclidean_norm
 from pyflossing.modules.calling import Step
-from pyflossing.modules.linear import RecordedDerivative
-from pyflossing.modules.stacked import StackedDerivative, plain_jacobian
+from pyflossing.modules.linear import RecordedDerivative, recorded_step
+from pyflossing.modules.stacked import StackedDerivative, as_examples, plain_jacobian
 from pyflossing.modules.state import StateLayout, input_at
 from pyflossing.modules.tangent import Push, on_flat
 from pyflossing.modules.tree import map_tree
@@ -21,7 +21,7 @@ from pyflossing.modules.ways import REFUSALS, Way
 Advance = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
 """(time, from 0; state there; directions) -> (next state, pushed directions)."""
 
-CHUNK_BYTES = 4 * 2**20
+CHUNK_BYTES = 2 * 2**20
 """Size of the Jacobians of one chunk. Larger ones leave the cache; smaller ones pay for torch's calls."""
 
 _CHUNK_STEPS = 256
@@ -48,10 +48,13 @@ class Ahead:
     """An :data:`Advance` that computes a chunk of states and their derivatives at once, without gradients.
 
     What the derivative says of the next states is compared with the trajectory, and one pull of every chunk with a
-    plain backward pass; where they differ, all further steps are taken one by one.
+    plain backward pass; where they differ, all further steps are taken one by one. If the trajectory is a recording's,
+    it is compared with the step itself, which takes all states of the chunk as one batch; a step that does not allow
+    this, or differs, makes the trajectory itself.
 
     Args:
         derivative: of many times.
+        recorded: the step as recorded, or None.
         step, layout, inputs: the step.
         n_steps: of the whole run.
         chunk: steps at a time.
@@ -62,6 +65,7 @@ class Ahead:
     def __init__(
         self,
         derivative: Derivative,
+        recorded: Callable[[Tensor, Any], Tensor] | None,
         step: Step,
         layout: StateLayout,
         inputs: Any,
@@ -71,7 +75,8 @@ class Ahead:
         otherwise: Advance,
     ) -> None:
         self._derivative: Derivative | None = derivative
-        self._function = on_flat(step, layout)
+        self._function, self._recorded = on_flat(step, layout), recorded
+        self._step, self._layout = step, layout
         self._inputs, self._n_steps, self._chunk, self._eps = inputs, n_steps, chunk, eps
         self._otherwise = otherwise
         self._first = self._end = 0
@@ -96,16 +101,34 @@ class Ahead:
         states = [state]
         whole = isinstance(self._inputs, Tensor)
         inputs = self._inputs[first:end].unbind(0) if whole else [input_at(self._inputs, t) for t in range(first, end)]
-        with torch.no_grad():
-            for x in inputs:
-                states.append(self._function(states[-1], x))
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("error")  # torch warns where it cannot vectorise an operation
+            if self._recorded is not None and not self._follows(states, inputs, first, end):
+                self._recorded, states = None, [state]
+            if self._recorded is None:
+                for x in inputs:
+                    states.append(self._function(states[-1], x))
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("error")  # torch warns where it cannot vectorise an operation
-                    self._prepare(torch.stack(states), first, end)
+                self._prepare(torch.stack(states), first, end)
             except Exception:  # whatever somebody's step says of another number of examples
                 self._derivative = None
         self._first, self._end, self._states = first, end, states
+
+    def _follows(self, states: list[Tensor], inputs: Any, first: int, end: int) -> bool:
+        """Append the recording's trajectory; whether the step itself agrees."""
+        recorded, size = self._recorded, len(states[0])
+        assert recorded is not None
+        for x in inputs:
+            states.append(recorded(states[-1], x))
+        whole = torch.stack(states)
+        layout = self._layout.with_batch(size * (end - first))
+        try:
+            given = as_examples(map_tree(lambda series: series[first:end], self._inputs), size)
+            found = on_flat(self._step, layout)(whole[:-1].flatten(0, 1), given)
+        except Exception:  # whatever somebody's step says of another number of examples
+            return False
+        error = (found - whole[1:].flatten(0, 1)).abs().max()
+        return bool(error <= 1e3 * self._eps * whole.abs().max())
 
     def _prepare(self, states: Tensor, first: int, end: int) -> None:
         derivative = self._derivative
@@ -121,6 +144,8 @@ class Ahead:
             origin = states[i].detach().requires_grad_()
             following = self._function(origin, input_at(self._inputs, first + i))
             (pulled,) = torch.autograd.grad(following, origin, w)
+        if not bool((following.detach() - states[i + 1]).abs().max() <= 1e3 * self._eps * size):
+            raise RuntimeError("a recorded step is not the step itself")
         pushed = derivative.push(i, v[..., None])[..., 0]
         scale = euclidean_norm(w) * euclidean_norm(pushed) + euclidean_norm(pulled) * euclidean_norm(v)
         if not bool(((w * pushed).sum() - (pulled * v).sum()).abs() <= 1e3 * self._eps * scale):
@@ -136,18 +161,21 @@ def fastest(
     size = state.numel() * layout.n_states * state.element_size()
     chunk = max(1, min(_CHUNK_STEPS, CHUNK_BYTES // size))
 
+    recorded: Callable[[Tensor, Any], Tensor] | None = None
+
     def candidate(derivative: Derivative, steps: int) -> Ahead:
-        return Ahead(derivative, way.step, layout, inputs, n_steps, steps, eps, one_by_one)
+        return Ahead(derivative, recorded, way.step, layout, inputs, n_steps, steps, eps, one_by_one)
 
     if n_steps < _FEWEST_STEPS or _autocast(state.device):
         return one_by_one, "step by step"
     if way.name == "double_backward":
         try:
-            recorded = RecordedDerivative(way.step, layout, state, input_at(inputs, 0), frame.shape[-1])
+            derivative = RecordedDerivative(way.step, layout, state, input_at(inputs, 0), frame.shape[-1])
+            recorded = recorded_step(way.step, layout, state, input_at(inputs, 0)) if layout.batch else None
         except (*REFUSALS, ValueError):
             pass
         else:
-            found = candidate(recorded, chunk if recorded.explicit else 64)
+            found = candidate(derivative, chunk if derivative.explicit else 64)
             if found.works(state, frame):
                 return found, "recorded"
     if layout.batch and (way.push is None or (way.name == "double_backward" and layout.n_states <= _STACKED_UP_TO)):

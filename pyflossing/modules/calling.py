@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -21,6 +24,17 @@ _STATES = {
     *("hidden_states", "prev_state", "previous_state", "prev_hidden", "mem", "memory", "cell_state", "init_states"),
 }
 _CELLS = {"RNNCell", "GRUCell", "LSTMCell"}
+
+
+def eagerly() -> AbstractContextManager[Any]:
+    """What torch.compile has made runs uncompiled within, as compiled code has no second derivative.
+
+    Nothing is done where torch's compiler was never loaded, which would take a second, and before torch 2.6.
+    """
+    if "torch._dynamo" not in sys.modules or not hasattr(torch.compiler, "set_stance"):
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance
 
 
 def unwrap(step: Any) -> Any:
@@ -41,8 +55,20 @@ def is_layered(step: Any) -> bool:
     return isinstance(unwrap(step), nn.RNNBase)
 
 
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    settings: Any = torch.backends.mkldnn
+    before, settings.enabled = settings.enabled, False
+    try:
+        yield
+    finally:
+        settings.enabled = before
+
+
 def layered(module: nn.RNNBase, call: Callable[..., Any]) -> Step:
     """One step of all layers of torch's RNN, GRU or LSTM, on the state that it takes and returns itself.
+
+    It runs without oneDNN, whose LSTM is one operation that torch cannot vectorise.
 
     Raises:
         ValueError: the module also runs backwards in time.
@@ -57,15 +83,18 @@ def layered(module: nn.RNNBase, call: Callable[..., Any]) -> Step:
         if x is None:
             raise ValueError(f"inputs = None is not allowed: {type(module).__name__} needs them; give zeros")
         batched = (state if isinstance(state, torch.Tensor) else state[0]).dim() == 3
-        return call(x.unsqueeze(1 if batched and module.batch_first else 0), state)[1]
+        with _without_onednn():
+            return call(x.unsqueeze(1 if batched and module.batch_first else 0), state)[1]
 
     return step
 
 
 def argument_names(step: Any) -> tuple[str, ...] | None:
     """The names of the positional arguments that a call may give, None where they cannot be told."""
-    target = step.forward if isinstance(step, nn.Module) else step
     try:
+        target = step.forward if isinstance(step, nn.Module) else step
+        if isinstance(step, functools.partial) and isinstance(step.func, nn.Module):
+            target = functools.partial(step.func.forward, *step.args, **step.keywords)
         if isinstance(step, torch.jit.ScriptModule):
             return tuple(argument.name for argument in getattr(target, "schema").arguments)[1:]  # noqa: B009
         parameters = inspect.signature(target).parameters.values()
@@ -127,7 +156,7 @@ def choose_order(step: Any, input_first: bool | None, works: Callable[[bool], bo
         )
     if said is not None:
         return said
-    if not module or without_input:
+    if without_input or not (module or argument_names(step) is None):
         return False
     state_first, other = works(False), works(True)
     if state_first and other:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -11,8 +10,9 @@ import torch
 from torch import Tensor
 
 from pyflossing._support.arguments import require_integer
-from pyflossing.modules.calling import Step, is_layered
+from pyflossing.modules.calling import Step, eagerly, is_layered, unwrap
 from pyflossing.modules.frame import starting_frame
+from pyflossing.modules.own_state import same_random, untouched
 from pyflossing.modules.stacked import plain_jacobian
 from pyflossing.modules.state import State, StateLayout, inputs_in
 from pyflossing.modules.steps import JacobianAction, as_step, require_out_of_place
@@ -43,6 +43,7 @@ class JacobianReport:
         return "\n".join(lines)
 
 
+@torch.inference_mode(False)
 def check_jacobian(
     step: Any,
     state: State,
@@ -82,18 +83,11 @@ def check_jacobian(
     k = min(layout.n_states, 8) if k is None else require_integer("k", k, 1, layout.n_states)
     flat = layout.flatten(layout.convert(state), "state:").detach()
     x = inputs_in(x, dtype)
-    function = as_step(step, layout, flat, x, dtype, input_first)
-    require_out_of_place(function, layout, flat, x)
     frame, _ = starting_frame(seed, layout, k, flat.device)
-    ways: dict[str, Push] = {}
-    if jacobian_action is not None:
-        ways["jacobian_action"] = given_action(function, layout, jacobian_action)
-    ways["double_backward"] = double_backward(function, layout)
-    ways["backward"] = plain_jacobian(function, layout)
-    ways["forward"] = forward_mode(function, layout)
-    if smooth:
-        ways["finite_difference"] = _finite_difference(function, layout)
-    pushed, unavailable = _push_all(ways, flat, x, frame)
+    with torch.no_grad(), eagerly(), untouched(unwrap(step), flat.device):
+        function = as_step(step, layout, flat, x, dtype, input_first)
+        require_out_of_place(function, layout, flat, x)
+        pushed, unavailable = _push_all(_ways(function, layout, jacobian_action, smooth=smooth), flat, x, frame)
     differences = {(a, b): _difference(pushed[a], pushed[b]) for a, b in combinations(pushed, 2)}
     report = JacobianReport(differences, unavailable)
     if tolerance is not None and not report.largest <= tolerance:
@@ -101,11 +95,23 @@ def check_jacobian(
     return report
 
 
+def _ways(step: Step, layout: StateLayout, action: JacobianAction | None, *, smooth: bool) -> dict[str, Push]:
+    ways: dict[str, Push] = {}
+    if action is not None:
+        ways["jacobian_action"] = given_action(step, layout, action)
+    ways["double_backward"] = double_backward(step, layout)
+    ways["backward"] = plain_jacobian(step, layout)
+    ways["forward"] = forward_mode(step, layout)
+    if smooth:
+        ways["finite_difference"] = _finite_difference(step, layout)
+    return ways
+
+
 def _push_all(ways: dict[str, Push], state: Tensor, x: Any, frame: Tensor) -> tuple[dict[str, Tensor], dict[str, str]]:
     pushed, unavailable = {}, {}
     for name, push in ways.items():
         try:
-            with torch.no_grad():
+            with same_random(state.device):
                 pushed[name] = push(state, x, frame)[1]
         except (RuntimeError, NotImplementedError, TypeError, UserWarning) as error:
             if name in ("jacobian_action", "finite_difference"):
@@ -123,7 +129,10 @@ def _finite_difference(step: Step, layout: StateLayout) -> Push:
     """Central differences along each direction, with the step that balances truncation and rounding."""
 
     def push(state: Tensor, x: Any, V: Tensor) -> tuple[Tensor, Tensor]:
-        function: Callable[[Tensor], Tensor] = lambda flat: layout.flatten(step(layout.unflatten(flat), x))  # noqa: E731
+        def function(flat: Tensor) -> Tensor:
+            with same_random(flat.device):  # noise is the same along all directions
+                return layout.flatten(step(layout.unflatten(flat), x))
+
         scale = torch.finfo(layout.dtype).eps ** (1 / 3) * max(1.0, float(state.abs().max()))
         columns = [(function(state + scale * v) - function(state - scale * v)) / (2 * scale) for v in V.unbind(-1)]
         return function(state), torch.stack(columns, dim=-1)

@@ -6,7 +6,8 @@ random frame measure growth along random directions instead. Singular values nee
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,18 +17,23 @@ from torch import Tensor
 from pyflossing._support.arguments import require_integer
 from pyflossing._support.threads import suitable_threads
 from pyflossing.modules.adjoint import choose_pull
+from pyflossing.modules.calling import eagerly
 from pyflossing.modules.hidden import tolerance
-from pyflossing.modules.logs import decomposed
-from pyflossing.modules.problem import Problem
+from pyflossing.modules.logs import LOST, decomposed, shares
+from pyflossing.modules.problem import Problem, warn_of_rounding
 from pyflossing.modules.state import State, input_at
 from pyflossing.modules.tangent import on_flat
 from pyflossing.modules.ways import Method
 
 _EXPLICIT_BYTES = 2**28
 """Up to this size all Jacobians are kept, and all n singular values computed."""
+_ALWAYS_EXPLICIT = 128
+"""n up to which all Jacobians are formed even if few exponents are wanted."""
 _EXTRA = 8
 _SAFE_RANGE = 12.0
 """Natural logarithm of the range of singular values of which a Float64 decomposition gets the smallest to 1e-10."""
+_LOST_RANGE = 3.0
+"""Nearer than this (natural logarithm) to the rounding error, singular values of a product may be lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +42,7 @@ class FiniteTimeExponents:
 
     Attributes:
         exponents: (B, k), log of the k largest singular values of D_T ... D_1, divided by T; decreasing; 1/step, or
-            1/time with a time_step; Float64.
+            1/time with a time_step; Float64; NaN for those of which rounding leaves nothing.
         change: the largest change of an exponent in the last sweep, 0 where none was needed.
         n_sweeps: how often directions went forward and back.
         final_state: the state after the last step.
@@ -68,14 +74,20 @@ def finite_time_exponents(
 ) -> FiniteTimeExponents:
     """The k largest finite-time Lyapunov exponents of a run, exact for its length: no transient, no starting frame.
 
-    All n of them come from all Jacobians where these fit into 256 MB. Otherwise a block of k + 8 directions goes
-    forward by Jacobian products, and back by plain backward passes, until the exponents stay.
+    For n <= 128, or many exponents, all Jacobians are formed, if they fit into 256 MB, and their product is decomposed,
+    if the singular values wanted differ by less than a factor of 1e5. Otherwise a block of k + 8 directions goes
+    forward and back, by Jacobian products and, for larger states, plain backward passes, until the exponents stay.
+
+    Source: block power iteration of the product and its transpose, e.g. Golub & Van Loan, Matrix Computations, 8.2.4.
 
     Args:
         step, state, inputs, k, n_steps, time_step, dtype, batched, batch_dim, batch_first, input_first, method,
             through_no_grad: as in :func:`pyflossing.lyapunov_spectrum`.
         max_sweeps: ways forward and back at most.
         accuracy: largest change of an exponent in the last sweep.
+
+    Returns:
+        the exponents; NaN, with a :class:`RoundingWarning`, for those of which rounding leaves nothing.
 
     Raises:
         ValueError: as for a spectrum; or large states of a step that has plain backward passes only.
@@ -87,11 +99,14 @@ def finite_time_exponents(
         through_no_grad=through_no_grad,
     )  # fmt: skip
     s = problem.settings
-    with torch.inference_mode(False), torch.no_grad(), suitable_threads(s.n_states):
+    with torch.inference_mode(False), torch.no_grad(), eagerly(), suitable_threads(s.n_states):
         states, forward, back = _products(problem)
-        explicit = isinstance(forward, _Stored)
-        width = s.n_states if explicit else min(s.n_states, s.n_exponents + _EXTRA)
-        logs, change, sweeps = _sweep(problem, forward, back, width, max_sweeps, accuracy)
+        logs = _of_product(forward.values, s.n_exponents, problem.first.eps) if isinstance(forward, _Stored) else None
+        if logs is not None:
+            change, sweeps = 0.0, 0
+        else:
+            logs, lost, change, sweeps = _sweep(problem, forward, back, max_sweeps, accuracy)
+            logs = _without_lost(logs, lost, problem)
     exponents = logs[..., : s.n_exponents] / (s.n_steps * s.time_step)
     return FiniteTimeExponents(exponents, change, sweeps, problem.layout.unflatten(states[-1]))
 
@@ -116,7 +131,8 @@ def _products(problem: Problem) -> tuple[list[Tensor], Product, Product]:
     function = on_flat(way.step, layout)
     states = [problem.state]
     n = layout.n_states
-    if T * problem.state.numel() * n * 8 <= _EXPLICIT_BYTES:
+    few = n > _ALWAYS_EXPLICIT and 8 * (problem.settings.n_exponents + _EXTRA) < n
+    if T * problem.state.numel() * n * 8 <= _EXPLICIT_BYTES and (way.push is None or not few):
         eye = torch.eye(n, dtype=layout.dtype, device=problem.state.device).expand(*layout.batch, n, n)
         found = []
         for t in range(T):
@@ -145,34 +161,56 @@ def _products(problem: Problem) -> tuple[list[Tensor], Product, Product]:
     return states, forward, back
 
 
+def _of_product(jacobians: Tensor, k: int, eps: float) -> Tensor | None:
+    """Logarithms of the product's singular values (*batch, n); None where the first k are too far apart."""
+    found = _of_factors(jacobians.unbind(0))
+    apart = float((found[..., 0] - found[..., k - 1]).max())
+    return found if apart < min(_SAFE_RANGE, -math.log(eps) - _LOST_RANGE) else None  # false for NaN, too
+
+
+def _of_factors(factors: Sequence[Tensor]) -> Tensor:
+    product, scale = factors[0].double(), torch.zeros_like(factors[0][..., :1, 0], dtype=torch.float64)
+    for factor in factors[1:]:
+        product = factor.double() @ product
+        size = product.abs().amax(dim=(-2, -1), keepdim=True)
+        size = torch.where(size > 0, size, 1.0)
+        product, scale = product / size, scale + size[..., 0].log()
+    found: Tensor = torch.linalg.svdvals(product).log() + scale
+    return found
+
+
 def _sweep(
-    problem: Problem, forward: Product, back: Product, width: int, max_sweeps: int, accuracy: float
-) -> tuple[Tensor, float, int]:
-    """Logarithms of the leading singular values (*batch, width), their last change per step, and the sweeps made."""
-    T, layout = problem.settings.n_steps, problem.layout
+    problem: Problem, forward: Product, back: Product, max_sweeps: int, accuracy: float
+) -> tuple[Tensor, Tensor, float, int]:
+    """Logarithms of the leading singular values, how many are lost, their last change per step, and the sweeps made."""
+    T, layout, k = problem.settings.n_steps, problem.layout, problem.settings.n_exponents
+    width = min(layout.n_states, k + _EXTRA)
     random = torch.Generator().manual_seed(1)
     dtype = torch.float64 if isinstance(forward, _Stored) else layout.dtype
-    if width == layout.n_states:
-        Q = torch.eye(width, dtype=dtype, device=problem.state.device)
-    else:
-        Q = torch.linalg.qr(torch.randn(layout.n_states, width, generator=random, dtype=torch.float64)).Q
+    Q = torch.linalg.qr(torch.randn(layout.n_states, width, generator=random, dtype=torch.float64)).Q
     Q = Q.to(problem.state.device, dtype).expand(*layout.batch, layout.n_states, width)
     before: Tensor | None = None
     change = torch.inf
-    for sweep in range(max_sweeps):
+    for sweep in range(max_sweeps + 1):
         Q, Rs = _through(forward, range(T), Q)
         logs = _singular(Rs)
         if before is not None:
-            change = float(
-                ((logs - before).nan_to_num(0.0, 0.0, 0.0) / T).abs()[..., : problem.settings.n_exponents].max()
-            )
-        if sweep == 0 and width == layout.n_states and _range(Rs) < _SAFE_RANGE:
-            return logs, 0.0, 0
-        if change <= accuracy:
-            return logs, change, sweep
+            change = float(((logs - before).nan_to_num(0.0, 0.0, 0.0) / T).abs()[..., :k].max())
+        if change <= accuracy or sweep == max_sweeps:
+            break
         before = logs
         Q, _ = _through(back, reversed(range(T)), Q)
-    return logs, change, max_sweeps
+    lost = (shares(*Rs) < LOST * problem.first.eps).any(dim=0).sum(dim=-1)
+    return logs, lost, change, sweep
+
+
+def _without_lost(logs: Tensor, lost: Tensor, problem: Problem) -> Tensor:
+    """NaN for the last ``lost`` of the logarithms (*batch, width), with a warning where that matters."""
+    index = torch.arange(logs.shape[-1], device=logs.device)
+    gone = (index >= logs.shape[-1] - lost[..., None]) & (logs > -torch.inf)
+    if bool(gone[..., : problem.settings.n_exponents].any()):
+        warn_of_rounding(gone[..., : problem.settings.n_exponents], problem.layout.dtype, problem.first.eps)
+    return torch.where(gone, torch.nan, logs)
 
 
 def _through(product: Product, times: Any, Q: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -187,23 +225,29 @@ def _diagonal_logs(Rs: list[Tensor]) -> Tensor:
     return torch.stack([torch.diagonal(R, dim1=-2, dim2=-1).abs().double().log() for R in Rs]).sum(dim=0)
 
 
-def _range(Rs: list[Tensor]) -> float:
-    logs = _diagonal_logs(Rs)
-    return float((logs.amax(dim=-1) - logs.amin(dim=-1)).max())
-
-
 def _singular(Rs: list[Tensor]) -> Tensor:
-    """Logarithms of the singular values of R_T ... R_1: by decomposition where the range allows, else its diagonal's.
+    """Logarithms of the singular values of R_T ... R_1, decreasing.
 
-    Sweeps make the product's columns orthogonal, so that its diagonal tells the singular values in the end.
+    Where they range too far for one decomposition, there are several, of overlapping blocks on the diagonal: products
+    of triangular matrices have products of the blocks on their diagonals. Sweeps make the columns of the product
+    orthogonal, and first those that are far apart, so that what is outside of a block does not count in the end.
     """
-    logs = _diagonal_logs(Rs)
-    if _range(Rs) >= _SAFE_RANGE:
-        return logs.sort(dim=-1, descending=True).values
-    product, scale = Rs[0].double(), torch.zeros_like(logs[..., :1])
-    for R in Rs[1:]:
-        product = R.double() @ product
-        size = product.abs().amax(dim=(-2, -1), keepdim=True)
-        product, scale = product / size, scale + size[..., 0].log()
-    found: Tensor = torch.linalg.svdvals(product).log() + scale
-    return found
+    logs = _diagonal_logs(Rs).nan_to_num(neginf=-1e30)
+    width = logs.shape[-1]
+    found, known, start = torch.empty_like(logs), 0, 0
+    while known < width:
+        end = start + 1
+        while end < width and _span(logs[..., start : end + 1]) < _SAFE_RANGE:
+            end += 1
+        if end <= known:  # the block does not reach what is to be found
+            start = known
+            continue
+        inner = _of_factors([R[..., start:end, start:end] for R in Rs])
+        upto = width if end == width else max(known + 1, start + 3 * (end - start) // 4)
+        found[..., known:upto] = inner[..., known - start : upto - start]
+        known, start = upto, min(upto, max(start + 1, (start + end) // 2))
+    return found.sort(dim=-1, descending=True).values
+
+
+def _span(logs: Tensor) -> float:
+    return float((logs.amax(dim=-1) - logs.amin(dim=-1)).max())

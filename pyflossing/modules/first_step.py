@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from pyflossing.modules.calling import Step, unwrap
 from pyflossing.modules.hidden import hides_gradient, rounding, through_no_grad, tolerance
-from pyflossing.modules.own_state import require_no_own_state, same_random, untouched
+from pyflossing.modules.own_state import random_state, require_no_own_state, same_random, untouched
 from pyflossing.modules.state import StateLayout
 from pyflossing.modules.steps import JacobianAction, as_step, require_out_of_place, widened
 from pyflossing.modules.tangent import given_action
@@ -38,7 +39,7 @@ class FirstStep:
         step: Any,
         layout: StateLayout,
         flat: Tensor,
-        x: Any,
+        inputs: Sequence[Any],
         *,
         dtype: torch.dtype | None,
         input_first: bool | None,
@@ -50,19 +51,25 @@ class FirstStep:
     ) -> FirstStep:
         """Take the step, again and again, and leave the random state and the step's modules as they were.
 
+        Args:
+            inputs: of the first steps, of which all but the first only tell whether the step keeps a state of its own.
+
         Raises:
             ValueError: the step cannot be differentiated, or its exponents would be wrong; with what to do.
         """
         if known is not None:
             return known
+        x = inputs[0]
         _require_no_layers(layout, x)
         with torch.no_grad(), untouched(unwrap(step), flat.device):
             called = as_step(step, layout, flat, x, dtype, input_first)
             with same_random(flat.device):
-                before = _random_state(flat.device)
-                function, following = _in_type(called, layout, flat, x, dtype)
-                draws = not torch.equal(_random_state(flat.device), before)
-            require_no_own_state(function, layout, flat, x, following)
+                before = random_state(flat.device)
+                function = _in_type(called, layout, flat, x, dtype)
+                draws = not torch.equal(random_state(flat.device), before)
+            require_no_own_state(function, layout, flat, inputs)
+            if graph and jacobian_action is None:
+                _require_parameters(function, layout, flat, x)
             eps = rounding(function, layout, flat, x)
             if jacobian_action is not None:
                 way = Way("jacobian_action", given_action(function, layout, jacobian_action), function)
@@ -76,29 +83,57 @@ class FirstStep:
         return cls(way, eps, draws)
 
 
-def _in_type(step: Step, layout: StateLayout, flat: Tensor, x: Any, dtype: torch.dtype | None) -> tuple[Step, Tensor]:
-    """The step, with what it needs to be computed in ``dtype``, and the next state.
+def _in_type(step: Step, layout: StateLayout, flat: Tensor, x: Any, dtype: torch.dtype | None) -> Step:
+    """The step, with what it needs to be computed in ``dtype``; it is taken once.
 
     Raises:
-        ValueError: types that do not go together; or as :func:`require_out_of_place`.
+        ValueError: types that do not go together; a call that fails; or as :func:`require_out_of_place`.
     """
     try:
-        return step, require_out_of_place(step, layout, flat, x)
-    except (RuntimeError, ValueError) as error:
+        require_out_of_place(step, layout, flat, x)
+    except (RuntimeError, TypeError, AttributeError, LookupError, ValueError) as error:
         words = str(error)
-        if not any(sign in words for sign in ("dtype", "scalar type", "has type")):
-            raise
-        if dtype == torch.float64:
+        of_types = any(sign in words for sign in ("dtype", "scalar type", "has type"))
+        if of_types and dtype == torch.float64:
             try:
-                return widened(step), require_out_of_place(widened(step), layout, flat, x)
+                require_out_of_place(widened(step), layout, flat, x)
             except (RuntimeError, ValueError):
                 pass
+            else:
+                return widened(step)
         if isinstance(error, ValueError):
             raise
+        if of_types:
+            raise ValueError(
+                f"the step does not work in {layout.own} ({error}): give state, inputs and parameters one type, for "
+                "instance with module.to(dtype)"
+            ) from error
         raise ValueError(
-            f"the step does not work in {layout.own} ({error}): give state, inputs and parameters one type, for "
-            "instance with module.to(dtype)"
+            f"the step fails when it is called with {_shapes(layout.unflatten(flat), 'state')} and "
+            f"{_shapes(x, 'x')}: {type(error).__name__}: {error}. A step takes the state and the input of one step, "
+            "without a dimension of time, and returns the next state"
         ) from error
+    return step
+
+
+def _shapes(tree: Any, name: str) -> str:
+    found = [f"{name} {tuple(leaf.shape)}" for name, leaf in leaves_of(tree, name)]
+    return ", ".join(found) or f"{name} None"
+
+
+def _require_parameters(step: Step, layout: StateLayout, flat: Tensor, x: Any) -> None:
+    """Refuse a step of which nothing can be trained.
+
+    Raises:
+        ValueError: its next state has no graph although its state has none.
+    """
+    with torch.enable_grad(), same_random(flat.device):
+        trainable = layout.flatten(step(layout.unflatten(flat.detach()), x)).requires_grad
+    if not trainable:
+        raise ValueError(
+            "no parameter that the step uses requires gradients, so that parameters have no influence on the "
+            "exponents: call requires_grad_() on some of its own, or leave differentiable=True out"
+        )
 
 
 def _seen_through(step: Step, layout: StateLayout, flat: Tensor, x: Any, method: Method, wanted: bool | None) -> Step:
@@ -171,10 +206,6 @@ def _require_examples_apart(way: Way, layout: StateLayout, flat: Tensor, x: Any,
                 "the next state does not depend on the state by differentiable operations: look for detach(), "
                 "torch.no_grad() and comparisons in the step; spikes need a surrogate gradient"
             )
-
-
-def _random_state(device: torch.device) -> Tensor:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 def _directions(flat: Tensor) -> Tensor:

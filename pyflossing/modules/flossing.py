@@ -17,6 +17,7 @@ from pyflossing._support.errors import NonFiniteError
 from pyflossing._support.norms import euclidean_norm, scaled
 from pyflossing._support.threads import suitable_threads
 from pyflossing.model.spectrum import SIDES, Side, flossing_loss
+from pyflossing.modules.calling import eagerly
 from pyflossing.modules.first_step import FirstStep
 from pyflossing.modules.logs import Logs, RoundingWarning, added
 from pyflossing.modules.problem import Problem, require_gradients
@@ -101,7 +102,7 @@ def floss(
             raise ValueError(f"sample({epoch}) gives another batch size or state size than sample(1): keep it the same")
         optimiser.zero_grad(set_to_none=True)
         try:
-            with suitable_threads(problem.settings.n_states):
+            with eagerly(), suitable_threads(problem.settings.n_states):
                 spectrum, loss, gradients = _gradients(problem, chosen, target, side)
         except NonFiniteError as error:
             raise NonFiniteError(

@@ -57,16 +57,21 @@ def hides_gradient(step: Step, layout: StateLayout, state: Tensor, x: Any) -> bo
             (found,) = torch.autograd.grad(following, origin, w, allow_unused=True)
         return torch.zeros_like(origin) if found is None else found
 
-    plain, whole = gradient(step), gradient(through_no_grad(step))
+    plain = gradient(step)
+    try:
+        whole = gradient(through_no_grad(step))
+    except RuntimeError:  # what runs there writes into parameters, or into given tensors: it is no part of the state
+        return False
     return euclidean_norm(plain - whole) > 1e-3 * euclidean_norm(whole)
 
 
 class _Types(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the floating types of all results."""
+    """Notes the floating types of all results, and whether any is made in inference mode."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: set[torch.dtype] = set()
+        self.inference = False
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -74,6 +79,7 @@ class _Types(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
+        self.inference |= torch.is_inference_mode_enabled()
         for part in result if isinstance(result, (tuple, list)) else [result]:
             if isinstance(part, Tensor) and part.is_floating_point():
                 self.found.add(part.dtype)
@@ -84,6 +90,9 @@ def rounding(step: Step, layout: StateLayout, state: Tensor, x: Any) -> float:
     """Relative rounding error of the coarsest type in which the step computes: Float32 for spikes, bf16 in autocast.
 
     A step whose types cannot be watched counts as computing in the state's own type.
+
+    Raises:
+        ValueError: part of the step runs in inference mode, where its derivative would be lost without a trace.
     """
     watch = _Types()
     try:
@@ -91,6 +100,11 @@ def rounding(step: Step, layout: StateLayout, state: Tensor, x: Any) -> float:
             step(cloned(layout.unflatten(state)), x)
     except (RuntimeError, NotImplementedError, TypeError):
         watch.found.clear()
+    if watch.inference:
+        raise ValueError(
+            "part of the step runs under torch.inference_mode(), of which there is no derivative: write "
+            "torch.no_grad() there, and say whether that part counts with through_no_grad=True or through_no_grad=False"
+        )
     own = torch.zeros((), dtype=layout.own).abs().dtype
     return max(torch.finfo(dtype).eps for dtype in {*watch.found, own})
 

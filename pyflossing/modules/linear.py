@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, fx
 
 from pyflossing.modules.calling import Step
-from pyflossing.modules.recording import CannotRecordError, Recording, compiled, is_mutable, record
+from pyflossing.modules.recording import CannotRecordError, Recording, compiled, is_mutable, record, replayed
 from pyflossing.modules.state import StateLayout
 from pyflossing.modules.tree import leaves_of, map_tree
 
@@ -53,20 +53,35 @@ class RecordedDerivative:
         self._eye = self._eye.reshape(self.n, *[1] * len(self.batch), self.n).expand(self.n, *self.batch, self.n)
         with torch.no_grad():
             self._parts = _split(record(_double_backward(step, layout, x), state, *leaves, state), len(leaves))
+        self._prepared: dict[int, Callable[..., tuple[Tensor, ...]] | None] = {}
         self._pushes: dict[int, Callable[..., Any]] = {}
         self._residuals: list[tuple[Tensor, ...]] = []
         self._jacobians: tuple[Tensor, ...] = ()
 
     def prepare(self, states: Tensor, inputs: Any) -> Tensor:
         """Get ready for pushes at the states (C, *batch, n) with their inputs; return the next states."""
+        tensors = [states, *[leaf for _, leaf in leaves_of(inputs)]]
+        size = len(states)
+        if size in self._prepared and self._prepared[size] is None:
+            try:
+                self._prepared[size] = replayed(self._many, *tensors)  # vmap itself takes longer than small states do
+            except CannotRecordError:
+                self._prepared[size] = self._many
+        following, *rest = (self._prepared.setdefault(size, None) or self._many)(*tensors)
+        if self.explicit:
+            self._jacobians = rest[0].unbind(0)
+        else:
+            self._residuals = list(zip(*[r.unbind(0) for r in rest], strict=True)) or [()] * size
+        return following
+
+    def _many(self, states: Tensor, *leaves: Tensor) -> tuple[Tensor, ...]:
+        """Next states of many times, and their Jacobians (C, *batch, n, n), or what pushes need."""
         parts = self._parts
-        leaves = [leaf for _, leaf in leaves_of(inputs)]
         dims = (0,) * (1 + len(leaves)) + (None,) * len(parts.state_constants)
         following: Tensor
         following, *varying = torch.vmap(parts.state_part, in_dims=dims)(states, *leaves, *parts.state_constants)
         if not self.explicit:
-            self._residuals = list(zip(*[r.unbind(0) for r in varying], strict=True)) or [()] * len(states)
-            return following
+            return (following, *varying)
         over_directions = torch.vmap(parts.linear_part, in_dims=(None,) * (parts.n_varying + len(parts.fixed)) + (0,))
         dims = (0,) * parts.n_varying + (None,) * (len(parts.fixed) + 1)
         if parts.n_varying:
@@ -76,14 +91,14 @@ class RecordedDerivative:
             rows = rows.expand(len(states), *rows.shape)
         if self.batch:
             rows = rows.movedim(1, 2)
-        self._jacobians = rows.contiguous().unbind(0)
-        return following
+        return following, rows.contiguous()
 
     def push(self, i: int, V: Tensor) -> Tensor:
         """D V (*batch, n, k) at the i-th of the prepared states."""
         if self.explicit:
-            turned: Tensor = (V.mT @ self._jacobians[i]).mT
-            return turned
+            rows = V.mT
+            turned: Tensor = torch.bmm(rows, self._jacobians[i]) if self.batch else rows @ self._jacobians[i]
+            return turned.mT
         k = V.shape[-1]
         if k not in self._pushes:  # shapes are part of a recording
             self._pushes[k] = self._over_directions(self._residuals[i], V)
@@ -113,6 +128,24 @@ class RecordedDerivative:
                 if error <= 100 * torch.finfo(V.dtype).eps * expected.abs().max():
                     return lambda residuals, V: linear(*residuals, *fixed, V[0].mT)[0].mT[None]
         return lambda residuals, V: run(*residuals, V.movedim(-1, 0), *values)[0].movedim(0, -1)
+
+
+def recorded_step(step: Step, layout: StateLayout, state: Tensor, x: Any) -> Callable[[Tensor, Any], Tensor]:
+    """The step itself as recorded, without its Python code: the same kernels, and so the same numbers.
+
+    Raises:
+        CannotRecordError: the step does other things from one time to another, or writes into parameters or buffers.
+    """
+
+    def function(flat: Tensor, *leaves: Tensor) -> tuple[Tensor, ...]:
+        values = iter(leaves)
+        return (layout.flatten(step(layout.unflatten(flat), map_tree(lambda _: next(values), x))),)
+
+    with torch.no_grad():
+        run = replayed(function, state, *[leaf for _, leaf in leaves_of(x)])
+    if isinstance(x, Tensor):
+        return lambda flat, x: run(flat, x)[0]
+    return lambda flat, x: run(flat, *[leaf for _, leaf in leaves_of(x)])[0]
 
 
 def _double_backward(step: Step, layout: StateLayout, x: Any) -> Callable[..., tuple[Tensor, ...]]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from pyflossing._support.arguments import require_finite
 from pyflossing._support.threads import suitable_threads
 from pyflossing.modules.adjoint import adjoint_spectrum
+from pyflossing.modules.calling import eagerly
 from pyflossing.modules.frame import Frame
 from pyflossing.modules.hidden import tolerance
 from pyflossing.modules.logs import added
@@ -112,7 +113,7 @@ def lyapunov_spectrum(
         input_first=input_first, method=method, through_no_grad=through_no_grad, jacobian_action=jacobian_action,
         differentiable=differentiable, truncate=truncate,
     )  # fmt: skip
-    with torch.inference_mode(False), suitable_threads(problem.settings.n_states):
+    with torch.inference_mode(False), eagerly(), suitable_threads(problem.settings.n_states):
         if problem.settings.method == "adjoint":
             return adjoint_spectrum(problem, tolerance(problem.first.eps))
         with torch.set_grad_enabled(differentiable):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ def same_random(device: torch.device) -> AbstractContextManager[None]:
 @contextmanager
 def untouched(step: Any, device: torch.device) -> Iterator[None]:
     """Steps taken within leave random streams and what the step's modules keep (buffers, attributes) as they were."""
-    kept = [_Kept(part) for module in _modules_of(step) for part in module.modules()]
+    kept = [_Kept(module) for module in _modules_of(step)]
     with same_random(device):
         try:
             yield
@@ -31,19 +32,22 @@ def untouched(step: Any, device: torch.device) -> Iterator[None]:
                 one.restore()
 
 
-def require_no_own_state(step: Step, layout: StateLayout, flat: Tensor, x: Any, first: Tensor) -> None:
-    """Refuse a step that gives another result when it is taken again from the same state, with the same random numbers.
+def require_no_own_state(step: Step, layout: StateLayout, flat: Tensor, inputs: Sequence[Any]) -> None:
+    """Refuse a step that keeps a state of its own.
+
+    It is known by three signs: the same state gives another result when steps have been taken in between, which are the
+    first ones in their order, and then backwards; the same at once, as long as what is kept differs most; and a
+    derivative of the second step with respect to the first one's state, although its own state was cut off, which shows
+    also what is below a threshold.
 
     Args:
-        step, layout, flat, x: the step, and where it is taken.
-        first: what it gave, with the random state that is the present one.
+        step, layout, flat: the step, and where the first one is taken.
+        inputs: of the first steps.
 
     Raises:
         ValueError: the step keeps a state of its own.
     """
-    with torch.no_grad():
-        again = layout.flatten(step(cloned(layout.unflatten(flat)), x))
-    if first.isfinite().all() and bool((again - first).abs().max() > 100 * torch.finfo(first.dtype).eps * _size(first)):
+    if _remembers(step, layout, flat, inputs) or _is_connected(step, layout, flat, inputs):
         raise ValueError(
             "the step gives another result when it is taken again from the same state with the same input: it keeps a "
             "state of its own (snntorch's init_hidden=True, neurons of spikingjelly, an attribute that changes), in "
@@ -52,26 +56,106 @@ def require_no_own_state(step: Step, layout: StateLayout, flat: Tensor, x: Any, 
         )
 
 
-def _size(values: Tensor) -> float:
-    return max(float(values.abs().max()), torch.finfo(values.dtype).tiny)
+def _remembers(step: Step, layout: StateLayout, flat: Tensor, inputs: Sequence[Any]) -> bool:
+    """Whether steps taken again give other results."""
+
+    def taken(t: int) -> Tensor:
+        set_random_state(streams[t], flat.device)
+        return layout.flatten(step(cloned(layout.unflatten(states[t])), inputs[t]))
+
+    states, streams = [flat], []
+    with torch.no_grad(), same_random(flat.device):
+        for t in range(len(inputs)):
+            streams.append(random_state(flat.device))
+            states.append(taken(t))
+            if t == 0 and _differ(taken(0), states[1]):
+                return True
+        return any(_differ(taken(t), states[t + 1]) for t in reversed(range(len(inputs))))
+
+
+def _is_connected(step: Step, layout: StateLayout, flat: Tensor, inputs: Sequence[Any]) -> bool:
+    """Whether a step's result hangs together with the state before the one it was given."""
+    try:
+        with torch.enable_grad(), same_random(flat.device):
+            before = flat.detach().requires_grad_()
+            middle = layout.flatten(step(layout.unflatten(before), inputs[0])).detach().requires_grad_()
+            after = layout.flatten(step(layout.unflatten(middle), inputs[min(1, len(inputs) - 1)]))
+            if not after.requires_grad:
+                return False
+            return torch.autograd.grad(after.sum(), before, allow_unused=True)[0] is not None
+    except (RuntimeError, NotImplementedError):  # its graph cannot be followed; numbers have to tell
+        return False
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    if not bool(other.isfinite().all()):
+        return False
+    size = max(float(other.abs().max()), torch.finfo(other.dtype).tiny)
+    return bool((one - other).abs().max() > 100 * torch.finfo(other.dtype).eps * size)
+
+
+def random_state(device: torch.device) -> Tensor:
+    """Where the device's stream of random numbers is."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def set_random_state(state: Tensor, device: torch.device) -> None:
+    """Put the device's stream there."""
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
+
+
+_MOST_PARTS = 10_000
 
 
 def _modules_of(step: Any) -> list[nn.Module]:
-    """The modules that a step is, or that a function refers to."""
-    if isinstance(step, nn.Module):
-        return [step]
-    if isinstance(step, functools.partial):
-        found: list[Any] = [step.func, *step.args, *step.keywords.values()]
-    else:
-        code, names = getattr(step, "__code__", None), getattr(step, "__globals__", {})
-        found = [getattr(step, "__self__", None), *(getattr(step, "__defaults__", None) or ())]
-        found += [names[name] for name in (code.co_names if code else ()) if name in names]
-        for cell in getattr(step, "__closure__", None) or ():
-            try:
-                found.append(cell.cell_contents)
-            except ValueError:  # not filled yet
-                continue
-    return [part for part in found if isinstance(part, nn.Module)]
+    """The modules that a step is or refers to: in closures, globals, arguments, attributes and containers."""
+    found: list[nn.Module] = []
+    seen: set[int] = set()
+    waiting = [step]
+    while waiting and len(seen) < _MOST_PARTS:
+        part = waiting.pop(0)
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, nn.Module):
+            found += [module for module in part.modules() if all(module is not other for other in found)]
+        waiting += _parts_of(part)
+    return found
+
+
+def _parts_of(part: Any) -> list[Any]:
+    """What something holds that may be a module, or hold one."""
+    if isinstance(part, (Tensor, str, bytes, int, float, complex, type, ModuleType)):
+        return []
+    if isinstance(part, dict):
+        return list(part.values())
+    if isinstance(part, (list, tuple, set, frozenset)):
+        return list(part)
+    if isinstance(part, functools.partial):
+        return [part.func, *part.args, *part.keywords.values()]
+    if isinstance(part, MethodType):
+        return [part.__self__, part.__func__]
+    return _parts_of_function(part) if isinstance(part, FunctionType) else list(getattr(part, "__dict__", {}).values())
+
+
+def _parts_of_function(part: FunctionType) -> list[Any]:
+    found = [*(part.__defaults__ or ()), *(part.__kwdefaults__ or {}).values(), *vars(part).values()]
+    found += [part.__globals__[name] for name in _names_in(part.__code__) if name in part.__globals__]
+    for cell in part.__closure__ or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:  # not filled yet
+            continue
+    return found
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """The names that a function's code asks for, functions within it included."""
+    inner = [_names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*inner)
 
 
 class _Kept:

@@ -16,7 +16,7 @@ from pyflossing._support.errors import NonFiniteError
 from pyflossing._support.threads import suitable_threads
 from pyflossing.model.spectrum import transient_steps
 from pyflossing.modules.ahead import Advance, fastest, step_by_step
-from pyflossing.modules.calling import is_layered, unwrap
+from pyflossing.modules.calling import eagerly, is_layered, unwrap
 from pyflossing.modules.first_step import FirstStep
 from pyflossing.modules.frame import Frame, starting_frame
 from pyflossing.modules.logs import Logs, RoundingWarning, decomposed, doubtful
@@ -25,6 +25,9 @@ from pyflossing.modules.stacked import plain_jacobian
 from pyflossing.modules.state import State, StateLayout, input_at, inputs_in
 from pyflossing.modules.steps import JacobianAction, require_inputs, time_first
 from pyflossing.modules.ways import METHODS, PLAIN, Method
+
+_FIRST_STEPS = 8
+"""How many steps are looked at for a state of their own."""
 
 Block = tuple[int, int]
 """First step, and step after the last, from 0."""
@@ -116,10 +119,10 @@ class Problem:
         if not bool(flat.isfinite().all()):
             raise ValueError("state is not allowed: it must be finite")
         directions, words = starting_frame(frame, layout, k, flat.device)
-        x = input_at(series, 0)
-        with suitable_threads(layout.n_states):
+        first_inputs = [input_at(series, t) for t in range(min(_FIRST_STEPS, n_steps))]
+        with eagerly(), suitable_threads(layout.n_states):
             first = FirstStep.of(
-                step, layout, flat, x, dtype=dtype, input_first=input_first, method=method,
+                step, layout, flat, first_inputs, dtype=dtype, input_first=input_first, method=method,
                 through_no_grad=through_no_grad, jacobian_action=jacobian_action, graph=differentiable, known=known,
             )  # fmt: skip
             way = first.way
@@ -182,6 +185,10 @@ class Problem:
     def _block(
         self, state: Tensor, frame: Tensor, first: int, end: int, every: int
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        if end - first == 1:  # most blocks, in a tight loop
+            state, frame = self.advance_one(first, state, frame)
+            frame, R = decomposed(frame)
+            return state, frame, [R]
         Rs = []
         for start in range(first, end, every):
             for t in range(start, min(start + every, end)):
@@ -210,7 +217,7 @@ class Problem:
         gone = None if lost is None else lost > 0
         if gone is not None and bool(gone.any()):
             exponents = torch.where(gone, torch.nan, exponents)
-            _warn(gone, self.layout.dtype, self.first.eps)
+            warn_of_rounding(gone, self.layout.dtype, self.first.eps)
         return LyapunovSpectrum(exponents, logs, lengths, self.layout.unflatten(state.detach()), frame.detach(), s)
 
     def report(self, state: Tensor, diagonal: Tensor, end: int) -> None:
@@ -241,7 +248,7 @@ def require_gradients(what: str) -> None:
         )
 
 
-def _warn(gone: Tensor, dtype: torch.dtype, eps: float) -> None:
+def warn_of_rounding(gone: Tensor, dtype: torch.dtype, eps: float) -> None:
     """Say which exponents are NaN, and what to do."""
     index = gone.reshape(-1, gone.shape[-1]).any(dim=0).nonzero()[:, 0]
     first = int(index[0])

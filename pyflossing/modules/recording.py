@@ -140,6 +140,28 @@ def compiled(
     return run
 
 
+def replayed(function: Callable[..., tuple[Tensor, ...]], *arguments: Tensor) -> Callable[..., tuple[Tensor, ...]]:
+    """The function as recorded, for arguments of these shapes; what depends on none of them is computed once, here.
+
+    Raises:
+        CannotRecordError: another run may take other operations, or they write into parameters or buffers.
+    """
+    found = record(function, *arguments)
+    varying: set[fx.Node] = set(found.inputs)
+    for node in found.operations:
+        if varying & set(node.all_input_nodes):
+            varying.add(node)
+        if is_mutable(node) and node.args[0] not in varying:
+            raise CannotRecordError("an operation writes into what was there before")
+    changing = [node for node in found.operations if node in varying]
+    fixed = [node for node in found.operations if node not in varying]
+    read = [*[s for node in changing for s in node.all_input_nodes], *found.outputs]
+    needed = list(dict.fromkeys(node for node in read if node not in varying))
+    values = compiled(list(found.constants), fixed, needed)(*found.constants.values())
+    run = compiled([*found.inputs, *needed], changing, found.outputs)
+    return lambda *given: run(*given, *values)
+
+
 def _replaced(value: Any, node: Callable[[Tensor], fx.Node]) -> Any:
     if isinstance(value, Tensor):
         return node(value)

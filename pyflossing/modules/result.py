@@ -190,8 +190,12 @@ class LyapunovSpectrum:
     def __repr__(self) -> str:
         s = self.settings
         batch = f"{self.exponents.shape[0]} examples, " if self.exponents.dim() > 1 else ""
-        largest = torch.amax(self.exponents.detach()).item()
+        largest = self.exponents.detach().nan_to_num(-torch.inf).amax().item()
         return (
             f"<LyapunovSpectrum: {batch}{s.n_exponents} of {s.n_states} exponents from "
             f"{s.n_steps - s.transient} steps, largest {largest:.4g}, {s.method}>"
         )
+
+
+if hasattr(torch.serialization, "add_safe_globals"):  # from torch 2.4 on torch.load gives what torch.save has written
+    torch.serialization.add_safe_globals([LyapunovSpectrum, SpectrumSettings])

@@ -29,22 +29,25 @@ class StackedDerivative:
         """Get ready for pushes at the states (C, B, n) with their inputs; return the next states."""
         times, size, n = states.shape
         layout = self._layout.with_batch(times * size)
-
-        def as_examples(series: Tensor) -> Tensor:
-            if series.dim() > 1 and series.shape[1] == size:
-                return series.flatten(0, 1)
-            repeated = series.repeat_interleave(size, dim=0)  # the same for all examples
-            return repeated[:, None] if repeated.dim() == 1 else repeated
-
-        following, jacobian = jacobians(
-            self._step, layout, states.reshape(times * size, n), map_tree(as_examples, inputs)
-        )
+        following, jacobian = jacobians(self._step, layout, states.reshape(times * size, n), as_examples(inputs, size))
         self._jacobians = jacobian.reshape(times, size, n, n).unbind(0)
         return following.reshape(times, size, n)
 
     def push(self, i: int, V: Tensor) -> Tensor:
         """D V (B, n, k) at the i-th of the prepared states."""
         return self._jacobians[i] @ V
+
+
+def as_examples(inputs: Any, size: int) -> Any:
+    """Inputs (C, B, ...) of many times as those of C B examples; where they lack B = ``size`` they are repeated."""
+
+    def stacked(series: Tensor) -> Tensor:
+        if series.dim() > 1 and series.shape[1] == size:
+            return series.flatten(0, 1)
+        repeated = series.repeat_interleave(size, dim=0)  # the same for all examples
+        return repeated[:, None] if repeated.dim() == 1 else repeated
+
+    return map_tree(stacked, inputs)
 
 
 def jacobians(step: Step, layout: StateLayout, flat: Tensor, x: Any) -> tuple[Tensor, Tensor]:

@@ -44,18 +44,21 @@ def kaplan_yorke_dimension(exponents: Tensor, n_states: int) -> Tensor:
     """j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}| for the largest j with a sum >= 0; shape (..., k) -> (...).
 
     The exponents are sorted first. NaN where all k sums are >= 0 although there are more exponents than k: the
-    dimension is then at least k; ``n_states`` where all there are sum to at least 0.
+    dimension is then at least k; ``n_states`` where all there are sum to at least 0. Exponents that are NaN lie below
+    all others; where the sum turns negative with one of them, the dimension is NaN.
 
     Source: Kaplan & Yorke 1979.
     """
-    ordered = exponents.sort(dim=-1, descending=True).values
+    unknown = exponents.isnan()
+    ordered = torch.where(unknown, -torch.inf, exponents).sort(dim=-1, descending=True).values
+    n_known = exponents.shape[-1] - unknown.sum(dim=-1)
     sums = ordered.cumsum(dim=-1)
     j = (sums >= 0).sum(dim=-1)  # a prefix: once negative, the sums of a sorted series stay so
     k = exponents.shape[-1]
     padded = torch.cat([torch.zeros_like(sums[..., :1]), sums], dim=-1)
     fraction = padded.gather(-1, j[..., None]) / -ordered.gather(-1, j.clamp(max=k - 1)[..., None])
     whole = torch.full_like(sums[..., 0], n_states if k == n_states else torch.nan)
-    return torch.where(j == k, whole, j + fraction[..., 0])
+    return torch.where(j == k, whole, torch.where(j < n_known, j + fraction[..., 0], torch.nan))
 
 
 def entropy_rate(exponents: Tensor) -> Tensor:
@@ -63,5 +66,6 @@ def entropy_rate(exponents: Tensor) -> Tensor:
 
     It bounds the Kolmogorov-Sinai entropy rate from above (Ruelle's inequality), with equality under Pesin's
     conditions; in nats per unit of the exponents. Where all k exponents are positive, there may be more to add.
+    Exponents that are NaN lie far below the largest, and count as negative.
     """
-    return exponents.clamp(min=0).sum(dim=-1)
+    return exponents.clamp(min=0).nansum(dim=-1)

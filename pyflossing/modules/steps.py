@@ -177,13 +177,18 @@ def time_first(inputs: Any, layout: StateLayout, batch_first: bool | None) -> An
         return cloned(inputs, lambda t: t.transpose(0, 1) if t.dim() > 1 else t)
     size = layout.batch[0]
     for name, tensor in leaves_of(inputs, "inputs"):
-        if tensor.dim() < 2 or size == 1 or tensor.shape[0] != size:
+        if tensor.dim() < 2 or tensor.shape[0] != size:
             continue
+        if size == 1 and (tensor.dim() < 3 or tensor.shape[1] == 1):
+            continue  # a single step, or a single example, in either order
         told = f"{name} has shape {tuple(tensor.shape)} and the state {size} examples"
         if tensor.shape[1] == size:
             raise ValueError(
                 f"{told}: which dimension is time cannot be told; say batch_first=False if it is the first, "
                 "batch_first=True if it is the second"
             )
-        raise ValueError(f"{told}: the first dimension is time; say batch_first=True for inputs (B, T, ...)")
+        raise ValueError(
+            f"{told}: the first dimension is time; say batch_first=True for inputs (B, T, ...), or batch_first=False "
+            "if they are (T, ...) nevertheless"
+        )
     return inputs

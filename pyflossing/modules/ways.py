@@ -81,12 +81,12 @@ def choose(
                 if name == "double_backward":
                     require_adjoint(candidate, layout, state, x, V, eps)
             with same_random(state.device):
-                pushed = push(state, x, V)[1]
+                following, pushed = push(state, x, V)
         except REFUSALS as error:
             reasons[name] = explain(error)  # of several double backwards the plainest one's reason stays
             continue
         if method == "auto" and name == "double_backward" and not without_no_grad:
-            _require_agreement(forward_mode(candidate, layout), state, x, V, pushed, eps)
+            _require_agreement(forward_mode(candidate, layout), state, x, V, following, pushed, eps)
         return Way(name, push, candidate)
     if method in PLAIN or (method == "auto" and not graph):
         try:
@@ -157,10 +157,13 @@ def _require_agreement(
     state: Tensor,
     x: Any,
     V: Tensor,
+    following: Tensor,
     pushed: Tensor,
     eps: float,
 ) -> None:
     """Refuse to choose between two derivatives.
+
+    Where even the next states differ, the step has drawn other random numbers, and nothing can be said.
 
     Raises:
         ValueError: forward mode works, too, and gives another one.
@@ -168,8 +171,10 @@ def _require_agreement(
     try:
         with warnings.catch_warnings(), same_random(state.device):
             warnings.simplefilter("ignore")
-            other = forward(state, x, V)[1]
+            also, other = forward(state, x, V)
     except REFUSALS:
+        return
+    if float((also - following).abs().max()) > tolerance(eps) * float(following.abs().max()):
         return
     scale = float(torch.maximum(pushed.abs().max(), other.abs().max()))
     apart = float((pushed - other).abs().max())

@@ -85,7 +85,7 @@ def systems(size: int = 100) -> Iterator[System]:
     yield System("Lorenz, step 0.01", runge_kutta(lorenz, 0.01), 5 * normal(size, 3, seed=6), 6000, 3, None, 3000, flow)
     flow = {"time_step": 0.05}
     start = normal(size, 3, seed=7) + torch.tensor([4.0, 0, 0])
-    yield System("Roessler, step 0.05", runge_kutta(roessler, 0.05), start, 6000, 2, None, 3000, flow)
+    yield System("Roessler, step 0.05", runge_kutta(roessler, 0.05), start, 24000, 2, None, 3000, flow)
     torch.manual_seed(8)
     rnn = nn.RNNCell(1, 20).double().requires_grad_(False)
     rnn.weight_hh.copy_(2 * normal(20, 20, seed=9) / 20**0.5)
@@ -93,7 +93,7 @@ def systems(size: int = 100) -> Iterator[System]:
     gru = nn.GRUCell(2, 16).double().requires_grad_(False)
     for weights in gru.parameters():
         weights.mul_(4)
-    yield System("GRU, noisy input", gru, normal(size, 16, seed=12), 1000, 3, normal(1200, size, 2, seed=13))
+    yield System("GRU, noisy input", gru, normal(size, 16, seed=12), 4000, 3, normal(4200, size, 2, seed=13))
     matrices = normal(1200, size, 3, 3, seed=14)
     product = lambda s, x: (x @ s[..., None])[..., 0] / 10  # noqa: E731
     yield System("random matrices", product, 1e-3 * normal(size, 3, seed=15), 1000, 3, matrices)
