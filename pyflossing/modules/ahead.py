@@ -153,9 +153,13 @@ class Ahead:
 
 
 def fastest(
-    way: Way, layout: StateLayout, state: Tensor, frame: Tensor, inputs: Any, n_steps: int, eps: float
+    way: Way, layout: StateLayout, state: Tensor, frame: Tensor, inputs: Any, n_steps: int, eps: float, *, pure: bool
 ) -> tuple[Advance, str]:
-    """How to take all steps without gradients: many at a time where that works and pays, and words for it."""
+    """How to take all steps without gradients: many at a time where that works and pays, and words for it.
+
+    Only of a ``pure`` step, one of torch's own, may the trajectory be a recording's: other code may do something else
+    from time to time, which only its own trajectory shows.
+    """
     push = way.push if way.push is not None else plain_jacobian(way.step, layout)
     one_by_one = step_by_step(push, inputs)
     size = state.numel() * layout.n_states * state.element_size()
@@ -171,7 +175,7 @@ def fastest(
     if way.name == "double_backward":
         try:
             derivative = RecordedDerivative(way.step, layout, state, input_at(inputs, 0), frame.shape[-1])
-            recorded = recorded_step(way.step, layout, state, input_at(inputs, 0)) if layout.batch else None
+            recorded = recorded_step(way.step, layout, state, input_at(inputs, 0)) if pure and layout.batch else None
         except (*REFUSALS, ValueError):
             pass
         else:

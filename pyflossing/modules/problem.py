@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyflossing._support.alignment import aligned
 from pyflossing._support.arguments import require_choice, require_finite, require_integer
@@ -137,7 +137,10 @@ class Problem:
                 advance, words_of_evaluation = step_by_step(push, series), "step by step"
             else:
                 with torch.no_grad():
-                    advance, words_of_evaluation = fastest(way, layout, flat, directions, series, n_steps, first.eps)
+                    pure = isinstance(unwrap(step), (nn.RNNCellBase, nn.RNNBase))
+                    advance, words_of_evaluation = fastest(
+                        way, layout, flat, directions, series, n_steps, first.eps, pure=pure
+                    )
         settings = SpectrumSettings(
             k, layout.n_states, n_steps, transient, qr_every, unit, way.name, words,
             str(layout.dtype).removeprefix("torch."), str(flat.device), truncate, words_of_evaluation,

@@ -39,7 +39,7 @@ def one_push_per_step(spectrum: Program) -> Program:
 
     def run() -> Any:
         kept = problem.fastest
-        problem.fastest = lambda way, layout, state, frame, inputs, *_: (step_by_step(way.push, inputs), "")
+        problem.fastest = lambda way, layout, state, frame, inputs, *_, **__: (step_by_step(way.push, inputs), "")
         try:
             return spectrum()
         finally:

@@ -278,3 +278,17 @@ def test_torch_loads_what_torch_saved(tmp_path):
     assert isinstance(read, LyapunovSpectrum)
     assert torch.equal(read.exponents, found.exponents)
     assert read.settings == found.settings
+
+
+def test_what_a_step_does_from_time_to_time_is_seen():
+    weights, seldom = normal(N, N), []
+
+    def step(h, x):
+        seldom.append(x.numpy()[0, 0] > 1.7)  # torch cannot see this
+        return 0.1 * h if seldom[-1] else torch.tanh(h @ weights + x)
+
+    found = lyapunov_spectrum(step, STATE, normal(300, B, N, seed=9), 2, transient=0)
+    assert any(seldom[50:])
+    masked = lambda h, x: torch.where(x[:1, :1] > 1.7, 0.1 * h, torch.tanh(h @ weights + x))  # noqa: E731
+    expected = lyapunov_spectrum(masked, STATE, normal(300, B, N, seed=9), 2, transient=0)
+    torch.testing.assert_close(found.exponents, expected.exponents, rtol=0, atol=1e-9)
