@@ -52,6 +52,7 @@ _COSTLY = ("julia", "jl", "real_fetches", "installed")
 """Fixtures that take many seconds in every process; Julia compiles each function once per process."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that share a costly fixture stay in one process."""
     for item in items if config.pluginmanager.hasplugin("xdist") else []:

@@ -375,7 +375,8 @@ def test_user_without_rights_or_home_can_fetch(open_folder: Path) -> None:
         pytest.skip("needs a Python that every user can run")
     # Julia itself needs some home folder.
     apt_folder = make_archive(open_folder, julia=f'test -n "$HOME" && {GOOD}')
-    shutil.copytree(ROOT / "parity", open_folder / "parity", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("parity", "pyflossing"):
+        shutil.copytree(ROOT / package, open_folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run(["chmod", "-R", "a+rX", open_folder], check=True)
     (open_folder / "tmp").mkdir()
     (open_folder / "tmp").chmod(0o1777)
