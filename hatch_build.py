@@ -1,0 +1,33 @@
+"""Compiles the kernel as the package is installed, where there is a C compiler; without one nothing changes."""
+
+import runpy
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+KERNEL = "pyflossing/gradients/kernel"
+
+
+class KernelHook(BuildHookInterface):
+    """Into the checkout for an editable installation; else into the wheel, which is then one for this platform."""
+
+    def initialize(self, version, build_data):
+        source = Path(self.root, KERNEL)
+        build = runpy.run_path(str(source / "build.py"))["build"]
+        if version == "editable":
+            for stale in source.glob("*.so"):
+                stale.unlink()
+            build(source)
+            return
+        self.folder = tempfile.TemporaryDirectory()
+        libraries = build(Path(self.folder.name))
+        if libraries:
+            build_data["pure_python"] = False
+            build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+            build_data["force_include"].update({str(path): f"{KERNEL}/{path.name}" for path in libraries})
+
+    def finalize(self, version, build_data, artifact_path):
+        if hasattr(self, "folder"):
+            self.folder.cleanup()

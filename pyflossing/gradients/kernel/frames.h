@@ -1,0 +1,162 @@
+/* The frame of a flossing epoch through the Jacobians along one trial, and the way back: specification (8.2) to (8.11).
+
+Frames are (k, width) with a direction in each row, width = halves ld: of spiking units that remember, two halves,
+membranes and synapses; of all others one. Between steps lie arrays of Q_0 (k, width), P_n or what units send (k, ld),
+and triangles (k, ldk); step n begins with frame n. */
+
+enum { RATE, SPIKES, MEMORYLESS };
+
+struct frames {
+    int32_t kind, N, k, T;
+    int32_t blocks_from, longest_block; /* the step at which counting begins */
+    double block_spread, widest_spread;
+    double synaptic_decay, membrane_decay, membrane_gain, first_gain; /* first_gain: of a memoryless chain's first step */
+};
+
+static REAL spread(int k, const REAL *logs)
+{
+    REAL low = logs[0], high = logs[0];
+    for (int i = 1; i < k; i++) {
+        low = logs[i] < low ? logs[i] : low;
+        high = logs[i] > high ? logs[i] : high;
+    }
+    return high - low;
+}
+
+static void logarithms(int k, const REAL *R, long ldk, REAL *logs)
+{
+    for (int i = 0; i < k; i++)
+        logs[i] = LOGARITHM(ABSOLUTE(R[i * ldk + i]));
+}
+
+/* The next frame, not orthonormal yet, in A; sent: J F, or what was multiplied by J. */
+static void push(const struct frames *c, long n, const REAL *F, const REAL *Jt, const REAL *gains, REAL *sent, REAL *A)
+{
+    const int N = c->N, k = c->k, ld = line(N), width = c->kind == SPIKES ? 2 * ld : ld;
+    if (c->kind == RATE) {
+        product(k, N, N, F, width, 1, Jt, ld, sent, ld, SET);
+        for (int m = 0; m < k; m++)
+            for (int i = 0; i < ld; i += LANES)
+                store(A + m * ld + i, load(sent + m * ld + i) * load(gains + i));
+        return;
+    }
+    for (int m = 0; m < k; m++)
+        for (int i = 0; i < ld; i += LANES)
+            store(sent + m * ld + i, load(F + m * width + i) * load(gains + i));
+    REAL *to_synapses = A + width - ld;
+    product(k, N, N, sent, ld, 1, Jt, ld, to_synapses, width, SET);
+    const REAL alpha = c->synaptic_decay, beta = c->membrane_decay, gain = n ? c->membrane_gain : c->first_gain;
+    for (int m = 0; m < k; m++)
+        for (int i = m * width; i < m * width + ld; i += LANES)
+            if (c->kind == MEMORYLESS)
+                store(A + i, load(A + i) * gain);
+            else {
+                const vec S = load(A + i + ld) + alpha * load(F + i + ld);
+                store(A + i + ld, S);
+                store(A + i, beta * load(F + i) + (REAL)c->membrane_gain * S);
+            }
+}
+
+/* log |R_ii| (T, k), -inf where a direction collapsed; of a block in its last step, the others being zero.
+
+   Q (n_states, k); gains (T, N). To be kept for frames_backward: frames (T + 1, k, width), sent (T, k, ld), triangles
+   (T, k, ldk), and whether there is one after each step, decomposed (T). */
+EXPORT void frames_forward(const struct frames *c, const REAL *J, const REAL *Q, const REAL *gains, REAL *frames,
+                           REAL *sent, REAL *triangles, int32_t *decomposed, REAL *logs, REAL *room)
+{
+    const int N = c->N, k = c->k, halves = c->kind == SPIKES ? 2 : 1, ld = line(N), width = halves * ld, ldk = line(k);
+    const long frame = (long)k * width;
+    REAL *Jt = room, *gain = Jt + N * ld;
+    room = gain + ld;
+    memset(Jt, 0, sizeof(REAL) * (N + 1) * ld);
+    transpose(N, N, J, N, Jt, ld);
+    memset(frames, 0, sizeof(REAL) * frame);
+    for (int half = 0; half < halves; half++)
+        transpose(N, k, Q + half * N * k, k, frames + half * ld, width);
+    memset(logs, 0, sizeof(REAL) * k * c->T);
+    long begin = 0, length = 1;
+    for (long n = 0; n < c->T; n++) {
+        REAL *A = frames + (n + 1) * frame, *R = triangles + n * k * ldk, *own = logs + n * k;
+        memcpy(gain, gains + n * N, N * sizeof(REAL));
+        push(c, n, frames + n * frame, Jt, gain, sent + n * k * ld, A);
+        const int at_an_end = n + 1 == c->blocks_from || n + 1 == c->T;
+        decomposed[n] = at_an_end || n + 1 == begin + length;
+        if (!decomposed[n])
+            continue;
+        int rescaled = 0;
+        if (!at_an_end) {
+            gram(k, width, A, A, R, ldk, room);
+            if (cholesky(k, R, ldk)) {
+                logarithms(k, R, ldk, own);
+                rescaled = spread(k, own) < c->widest_spread;
+            }
+        }
+        if (rescaled)
+            solve_forward(k, width, R, ldk, A);
+        else {
+            householder(k, N, ld, width, A, R, ldk, room);
+            logarithms(k, R, ldk, own);
+        }
+        const REAL apart = spread(k, own);
+        const double allowed = apart > 0 ? c->block_spread * (n + 1 - begin) / apart : c->longest_block;
+        length = allowed < 1 ? 1 : allowed > c->longest_block ? c->longest_block : (int)allowed;
+        begin = n + 1;
+    }
+}
+
+/* From weights (T, k), dL/dlogs, and what frames_forward left: dL/dJ (N, N), of the Jacobians alone; and direct (T, N),
+   the sums over directions in (8.5) or (8.7), without the factor in front of them. */
+EXPORT void frames_backward(const struct frames *c, const REAL *J, const REAL *gains, const REAL *weights,
+                            const REAL *frames, const REAL *sent, const REAL *triangles, const int32_t *decomposed,
+                            REAL *J_bar, REAL *direct, REAL *room)
+{
+    const int N = c->N, k = c->k, ld = line(N), width = c->kind == SPIKES ? 2 * ld : ld, ldk = line(k);
+    const long frame = (long)k * width, half = (long)k * ld;
+    REAL *J_rows = room, *J_sum = J_rows + N * ld, *gain = J_sum + N * ld, *sum = gain + ld, *bar = sum + ld,
+         *P_bar = bar + frame, *E = P_bar + half;
+    room = E + half;
+    memset(J_rows, 0, sizeof(REAL) * (2 * N * ld + 2 * ld + frame));
+    copy_rows(N, N, J, N, J_rows, ld);
+    for (long n = c->T - 1; n >= 0; n--) {
+        const REAL *F = frames + n * frame, *S = sent + n * half;
+        memcpy(gain, gains + n * N, N * sizeof(REAL));
+        if (decomposed[n])
+            qr_adjoint(k, width, bar, F + frame, triangles + n * k * ldk, ldk, weights + n * k, room);
+        memset(sum, 0, sizeof(REAL) * ld);
+        if (c->kind == RATE) {
+            for (int m = 0; m < k; m++)
+                for (int i = 0; i < ld; i += LANES) {
+                    const vec a = load(bar + m * ld + i);
+                    store(sum + i, load(sum + i) + a * load(S + m * ld + i));
+                    store(P_bar + m * ld + i, a * load(gain + i));
+                }
+            product(k, N, N, P_bar, ld, 1, J_rows, ld, bar, ld, SET);
+            product(N, N, k, P_bar, 1, ld, F, ld, J_sum, ld, ADD);
+        } else {
+            const REAL alpha = c->synaptic_decay, beta = c->membrane_decay, scale = n ? c->membrane_gain : c->first_gain;
+            for (int m = 0; m < k; m++)
+                for (int i = 0; i < ld; i += LANES) {
+                    const REAL *mem = bar + m * width + i;
+                    store(P_bar + m * ld + i, c->kind == MEMORYLESS
+                                                  ? load(mem) * scale
+                                                  : load(mem + ld) + (REAL)c->membrane_gain * load(mem));
+                }
+            product(k, N, N, P_bar, ld, 1, J_rows, ld, E, ld, SET);
+            product(N, N, k, P_bar, 1, ld, S, ld, J_sum, ld, ADD);
+            for (int m = 0; m < k; m++)
+                for (int i = 0; i < ld; i += LANES) {
+                    REAL *mem = bar + m * width + i;
+                    const vec e = load(E + m * ld + i);
+                    store(sum + i, load(sum + i) + e * load(F + m * width + i));
+                    if (c->kind == MEMORYLESS)
+                        store(mem, load(gain + i) * e);
+                    else {
+                        store(mem, beta * load(mem) + load(gain + i) * e);
+                        store(mem + ld, alpha * load(P_bar + m * ld + i));
+                    }
+                }
+        }
+        memcpy(direct + n * N, sum, N * sizeof(REAL));
+    }
+    copy_rows(N, N, J_sum, ld, J_bar, N);
+}

@@ -1,0 +1,120 @@
+"""The compiled passes: the shared libraries that an installation with a C compiler makes of ``kernel/kernel.c``.
+
+There is one library for each floating-point type and each of a few kinds of CPU. The kind is chosen as torch chooses its
+own (``torch.backends.cpu.get_cpu_capability``; its environment variable ATEN_CPU_CAPABILITY counts here as well).
+``PYFLOSSING_KERNEL=torch`` keeps to the passes in torch, which compute the same to rounding and are what remains where
+there are no libraries. Results depend on which of them is used in their last digits, as they do on the CPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import warnings
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyflossing.gradients.kernel.build import FOLDER, fingerprint
+
+VARIABLE = "PYFLOSSING_KERNEL"
+KINDS = {"AVX512": "avx512", "AVX2": "avx2"}
+"""Libraries for what torch calls a CPU's capability; "any" is for all others."""
+
+_LARGEST = 256
+"""Units up to which the kernel is used: its products know one level of cache."""
+
+
+class Network(ctypes.Structure):
+    """``struct network`` of kernel.c."""
+
+    _fields_ = (
+        ("kind", ctypes.c_int32),
+        ("surrogate", ctypes.c_int32),
+        ("sharpness", ctypes.c_double),
+        ("threshold", ctypes.c_double),
+        ("synaptic_decay", ctypes.c_double),
+        ("membrane_decay", ctypes.c_double),
+        ("membrane_gain", ctypes.c_double),
+    )
+
+
+class Frames(ctypes.Structure):
+    """``struct frames`` of frames.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("kind", "n_units", "k", "n_steps", "blocks_from", "longest_block")),
+        *((name, ctypes.c_double) for name in ("block_spread", "widest_spread")),
+        *((name, ctypes.c_double) for name in ("synaptic_decay", "membrane_decay", "membrane_gain", "first_gain")),
+    )
+
+
+_NETWORK_AND_SIZES = (ctypes.POINTER(Network), *[ctypes.c_int] * 4)
+_ARGUMENTS = {
+    "states_forward": (*_NETWORK_AND_SIZES, *[ctypes.c_void_p] * 10),
+    "states_backward": (*_NETWORK_AND_SIZES, *[ctypes.c_void_p] * 13),
+    "frames_forward": (ctypes.POINTER(Frames), *[ctypes.c_void_p] * 9),
+    "frames_backward": (ctypes.POINTER(Frames), *[ctypes.c_void_p] * 10),
+}
+
+
+def kind_of_cpu() -> str:
+    """Of this process's CPU, by which a library is chosen."""
+    if platform.machine().lower() not in {"x86_64", "amd64"}:
+        return "any"
+    return KINDS.get(torch.backends.cpu.get_cpu_capability(), "any")
+
+
+def path_in_use() -> str:
+    """Which passes a training runs: "torch", or "compiled (avx512)" and the like.
+
+    Raises:
+        ValueError: PYFLOSSING_KERNEL is something else than "torch" or "compiled".
+        OSError: it is "compiled", and there are no libraries.
+    """
+    return "torch" if _library(torch.float32) is None else f"compiled ({kind_of_cpu()})"
+
+
+def kernel_for(n_units: int, *arrays: Tensor) -> Any:
+    """The library for a network of this size and arrays of this type, or None: then torch has to do."""
+    dtype = arrays[0].dtype
+    if n_units > _LARGEST or any(x.dtype != dtype or x.device.type != "cpu" for x in arrays):
+        return None
+    return _library(dtype)
+
+
+@cache
+def _library(dtype: torch.dtype) -> Any:
+    wish = os.environ.get(VARIABLE, "")
+    if wish not in {"", "torch", "compiled"}:
+        raise ValueError(f"{VARIABLE} = {wish!r} is not allowed: it must be 'torch' or 'compiled', or not be set")
+    name = {torch.float32: "float32", torch.float64: "float64"}.get(dtype)
+    if wish == "torch" or name is None:
+        return None
+    path = FOLDER / f"{name}-{kind_of_cpu()}.so"
+    if not path.exists() and wish == "":
+        return None
+    library = ctypes.CDLL(str(path))
+    library.fingerprint.restype = ctypes.c_char_p
+    if library.fingerprint().decode() != fingerprint():
+        if wish:
+            raise OSError(f"{path} was compiled from other sources: install pyflossing again")
+        warnings.warn(f"{path} was compiled from other sources and is not used: install pyflossing again", stacklevel=1)
+        return None
+    for function, arguments in _ARGUMENTS.items():
+        getattr(library, function).argtypes, getattr(library, function).restype = arguments, None
+    return library
+
+
+def line(n: int, like: Tensor) -> int:
+    """The length of a row of n numbers in the kernel's matrices, a multiple of 64 bytes."""
+    numbers = 64 // like.element_size()
+    return -(-n // numbers) * numbers
+
+
+def address(x: Tensor | None) -> int | None:
+    """Of a contiguous array."""
+    return None if x is None else x.data_ptr()
