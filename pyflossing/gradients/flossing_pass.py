@@ -22,9 +22,9 @@ from pyflossing.gradients.by_autograd import (
     require_finite_gradients,
     require_finite_logarithms,
 )
+from pyflossing.gradients.frames import frames_along, gains_along
 from pyflossing.gradients.kernel.library import kernel_for
 from pyflossing.gradients.kernel.passes import FrameChain, States
-from pyflossing.gradients.frames import frames_along, gains_along
 from pyflossing.gradients.memory import Room, fresh, reused
 from pyflossing.gradients.qr_adjoint import qr_adjoint
 from pyflossing.gradients.training_pass import drive

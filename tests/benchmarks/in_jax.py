@@ -84,7 +84,6 @@ def functions(network):
 def training_gradient(network, n_steps: int, batch_size: int, first_scored_step: int):
     """A compiled function of parameters, inputs and targets: ((loss, accuracy), gradients)."""
     import jax
-    import jax.numpy as jnp
 
     step, _ = functions(network)
     first, count = max(first_scored_step - 1, 0), batch_size * (n_steps - first_scored_step + 1)

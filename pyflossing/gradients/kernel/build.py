@@ -1,4 +1,4 @@
-"""Compile the kernel: by ``hatch_build.py`` when the package is installed, or ``python -m pyflossing.gradients.kernel.build``.
+"""Compile the kernel: by ``hatch_build.py`` when the package is installed, or by running this file.
 
 It needs nothing but the standard library, since it runs before the package is there, and any C compiler that knows
 GCC's vector types: CC, cc, gcc or clang. On x86 there is a library for each of three kinds of CPU, chosen as the passes

@@ -8,7 +8,7 @@ static void gram(int k, int width, const REAL *A, const REAL *B, REAL *G, long l
     transpose(k, width, B, width, room, ldk);
     for (int m = 0; m < k; m += ROWS) { /* columns from m on, from the vector that m lies in */
         const int from = m / LANES * LANES;
-        product(k - m < ROWS ? k - m : ROWS, k - from, width, A + (long)m * width, width, 1, room + from, ldk,
+        product(k - m < ROWS ? k - m : ROWS, (int)ldk - from, width, A + (long)m * width, width, 1, room + from, ldk,
                 G + m * ldk + from, ldk, SET);
     }
 }

@@ -34,7 +34,7 @@ static void push(const struct frames *c, long n, const REAL *F, const REAL *Jt, 
 {
     const int N = c->N, k = c->k, ld = line(N), width = c->kind == SPIKES ? 2 * ld : ld;
     if (c->kind == RATE) {
-        product(k, N, N, F, width, 1, Jt, ld, sent, ld, SET);
+        product(k, ld, N, F, width, 1, Jt, ld, sent, ld, SET);
         for (int m = 0; m < k; m++)
             for (int i = 0; i < ld; i += LANES)
                 store(A + m * ld + i, load(sent + m * ld + i) * load(gains + i));
@@ -44,7 +44,7 @@ static void push(const struct frames *c, long n, const REAL *F, const REAL *Jt, 
         for (int i = 0; i < ld; i += LANES)
             store(sent + m * ld + i, load(F + m * width + i) * load(gains + i));
     REAL *to_synapses = A + width - ld;
-    product(k, N, N, sent, ld, 1, Jt, ld, to_synapses, width, SET);
+    product(k, ld, N, sent, ld, 1, Jt, ld, to_synapses, width, SET);
     const REAL alpha = c->synaptic_decay, beta = c->membrane_decay, gain = n ? c->membrane_gain : c->first_gain;
     for (int m = 0; m < k; m++)
         for (int i = m * width; i < m * width + ld; i += LANES)
@@ -130,8 +130,8 @@ EXPORT void frames_backward(const struct frames *c, const REAL *J, const REAL *g
                     store(sum + i, load(sum + i) + a * load(S + m * ld + i));
                     store(P_bar + m * ld + i, a * load(gain + i));
                 }
-            product(k, N, N, P_bar, ld, 1, J_rows, ld, bar, ld, SET);
-            product(N, N, k, P_bar, 1, ld, F, ld, J_sum, ld, ADD);
+            product(k, ld, N, P_bar, ld, 1, J_rows, ld, bar, ld, SET);
+            product(N, ld, k, P_bar, 1, ld, F, ld, J_sum, ld, ADD);
         } else {
             const REAL alpha = c->synaptic_decay, beta = c->membrane_decay, scale = n ? c->membrane_gain : c->first_gain;
             for (int m = 0; m < k; m++)
@@ -141,8 +141,8 @@ EXPORT void frames_backward(const struct frames *c, const REAL *J, const REAL *g
                                                   ? load(mem) * scale
                                                   : load(mem + ld) + (REAL)c->membrane_gain * load(mem));
                 }
-            product(k, N, N, P_bar, ld, 1, J_rows, ld, E, ld, SET);
-            product(N, N, k, P_bar, 1, ld, S, ld, J_sum, ld, ADD);
+            product(k, ld, N, P_bar, ld, 1, J_rows, ld, E, ld, SET);
+            product(N, ld, k, P_bar, 1, ld, S, ld, J_sum, ld, ADD);
             for (int m = 0; m < k; m++)
                 for (int i = 0; i < ld; i += LANES) {
                     REAL *mem = bar + m * width + i;

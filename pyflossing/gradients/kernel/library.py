@@ -24,6 +24,8 @@ VARIABLE = "PYFLOSSING_KERNEL"
 KINDS = {"AVX512": "avx512", "AVX2": "avx2"}
 """Libraries for what torch calls a CPU's capability; "any" is for all others."""
 
+_TYPES = {torch.float32: "float32", torch.float64: "float64"}
+
 _LARGEST = 256
 """Units up to which the kernel is used: its products know one level of cache."""
 
@@ -91,19 +93,34 @@ def _library(dtype: torch.dtype) -> Any:
     wish = os.environ.get(VARIABLE, "")
     if wish not in {"", "torch", "compiled"}:
         raise ValueError(f"{VARIABLE} = {wish!r} is not allowed: it must be 'torch' or 'compiled', or not be set")
-    name = {torch.float32: "float32", torch.float64: "float64"}.get(dtype)
-    if wish == "torch" or name is None:
+    if wish == "torch" or dtype not in _TYPES:
         return None
-    path = FOLDER / f"{name}-{kind_of_cpu()}.so"
-    if not path.exists() and wish == "":
-        return None
+    try:
+        return load(dtype, kind_of_cpu())
+    except FileNotFoundError:
+        if wish:
+            raise
+    except OSError as error:
+        if wish:
+            raise
+        warnings.warn(f"{error}; the passes in torch take its place", stacklevel=1)
+    return None
+
+
+def load(dtype: torch.dtype, kind: str) -> Any:
+    """The library for float32 or float64 and a kind of CPU: "any", "avx2" or "avx512".
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be loaded, or was compiled from other sources than those that are here.
+    """
+    path = FOLDER / f"{_TYPES[dtype]}-{kind}.so"
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path}: it is compiled when pyflossing is installed")
     library = ctypes.CDLL(str(path))
     library.fingerprint.restype = ctypes.c_char_p
     if library.fingerprint().decode() != fingerprint():
-        if wish:
-            raise OSError(f"{path} was compiled from other sources: install pyflossing again")
-        warnings.warn(f"{path} was compiled from other sources and is not used: install pyflossing again", stacklevel=1)
-        return None
+        raise OSError(f"{path} was compiled from other sources: install pyflossing again")
     for function, arguments in _ARGUMENTS.items():
         getattr(library, function).argtypes, getattr(library, function).restype = arguments, None
     return library

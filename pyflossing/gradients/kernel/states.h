@@ -8,7 +8,8 @@ EXPORT void states_forward(const struct network *net, int N, int B, int T, int S
                                  const REAL *b, const REAL *wr, const REAL *x0, const REAL *inputs, REAL *states,
                                  REAL *sent, REAL *readouts, REAL *room)
 {
-    const long ld = line(N), row = (long)B * ld;
+    const int ld = line(N);
+    const long row = (long)B * ld;
     REAL *Jt = room, *weights = Jt + N * ld, *bias = weights + S * ld, *out_weights = bias + ld, *syn = out_weights + ld;
     memset(room, 0, sizeof(REAL) * (N * ld + (S + 2) * ld + row));
     transpose(N, N, J, N, Jt, ld);
@@ -38,7 +39,7 @@ EXPORT void states_forward(const struct network *net, int N, int B, int T, int S
                     u += s[j * S + m] * load(weights + m * ld + i);
                 store(next + j * ld + i, (S == 1 ? u : u / (REAL)S) + load(bias + i));
             }
-        product(B, N, N, a, ld, 1, Jt, ld, next, ld, ADD);
+        product(B, ld, N, a, ld, 1, Jt, ld, next, ld, ADD);
         if (net->kind == SPIKING)
             for (long i = 0; i < row; i += LANES) {
                 const vec current = alpha * load(syn + i) + load(next + i);
@@ -47,7 +48,7 @@ EXPORT void states_forward(const struct network *net, int N, int B, int T, int S
             }
         if (wr)
             for (int j = 0; j < B; j++)
-                readouts[n * B + j] = dot(next + j * ld, out_weights, (int)ld);
+                readouts[n * B + j] = dot(next + j * ld, out_weights, ld);
     }
 }
 
@@ -69,7 +70,8 @@ EXPORT void states_backward(const struct network *net, int N, int B, int T, int 
                                   const REAL *bars, REAL *J_bar, REAL *ws_bar, REAL *wr_bar, REAL *b_bar, REAL *x0_bar,
                                   REAL *room)
 {
-    const long ld = line(N), row = (long)B * ld;
+    const int ld = line(N);
+    const long row = (long)B * ld;
     const int chunk = B < CHUNK ? CHUNK / B : 1; /* steps of which products are taken at once */
     REAL *J_rows = room, *J_sum = J_rows + N * ld, *out_weights = J_sum + N * ld, *wr_sum = out_weights + ld,
          *b_sum = wr_sum + ld, *ws_sum = b_sum + ld, *x_bar = ws_sum + S * ld, *syn_bar = x_bar + row,
@@ -108,20 +110,20 @@ EXPORT void states_backward(const struct network *net, int N, int B, int T, int 
             else
                 memcpy(h_n, x_bar, sizeof(REAL) * row);
             REAL *back = h + chunk * row; /* one step's */
-            product(B, N, N, h_n, ld, 1, J_rows, ld, back, ld, SET);
+            product(B, ld, N, h_n, ld, 1, J_rows, ld, back, ld, SET);
             for (long i = 0; i < row; i += LANES) {
                 const vec through = through_units(net, load(x + i), load(a + i), load(back + i));
                 store(x_bar + i, net->kind == SPIKING && beta != 0 ? beta * load(x_bar + i) + through : through);
             }
         }
         const long first = start * B;
-        product(N, N, rows, h, 1, ld, sent + first * ld, ld, J_sum, ld, ADD);
-        product(S, N, rows, inputs + first * S, 1, S, h, ld, ws_sum, ld, ADD);
+        product(N, ld, rows, h, 1, ld, sent + first * ld, ld, J_sum, ld, ADD);
+        product(S, ld, rows, inputs + first * S, 1, S, h, ld, ws_sum, ld, ADD);
         for (int m = 0; m < rows; m++)
             for (long i = 0; i < ld; i += LANES)
                 store(b_sum + i, load(b_sum + i) + load(h + m * ld + i));
         if (wr)
-            product(1, N, rows, readout_bars + first, 1, 1, states + (first + B) * ld, ld, wr_sum, ld, ADD);
+            product(1, ld, rows, readout_bars + first, 1, 1, states + (first + B) * ld, ld, wr_sum, ld, ADD);
         stop = start;
     }
     copy_rows(N, N, J_sum, ld, J_bar, N);

@@ -133,11 +133,12 @@ static void tiles(int rows, int vecs, int depth, const REAL *left, long rs, long
     }
 }
 
-/* out (rows, columns) = left (rows, depth) right (depth, columns), or added to or subtracted from out. */
+/* out (rows, columns) = left (rows, depth) right (depth, columns), or added to or subtracted from out.
+   columns is a multiple of LANES. */
 static void product(int rows, int columns, int depth, const REAL *left, long rs, long ks, const REAL *right,
                           long ldr, REAL *out, long ldo, combine mode)
 {
-    int vecs = (columns + LANES - 1) / LANES, blocks = (vecs + VECS - 1) / VECS;
+    int vecs = columns / LANES, blocks = (vecs + VECS - 1) / VECS;
     for (int begin = 0; vecs > 0; blocks--) {
         const int now = (vecs + blocks - 1) / blocks;
         for (int m = 0; m < rows; m += ROWS)

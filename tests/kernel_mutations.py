@@ -1,0 +1,109 @@
+"""Small wrong changes of the kernel, as edits of its C sources, and the checks of the report that must find each."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from mutation import live
+
+from pyflossing.gradients.kernel import build, library
+
+_TRAINING = live("tanh", "gradients", "loss")
+_RATES = _TRAINING + live("binary_gamma_1", "raster", "gradients", "loss")
+_SPIKING = live("spiking_published", "gradients", "loss")
+_FLOSSING, _FLOSSED_SPIKING = live("tanh", "flossing"), live("spiking_published", "flossing")
+_MEMORYLESS = live("spiking_per_step", "flossing")
+
+
+@dataclass(frozen=True)
+class KernelMutation:
+    """Replace ``old`` by ``new`` in a C source, and compile."""
+
+    file: str
+    old: str
+    new: str
+    found_by: tuple[str, ...]
+
+    def apply(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        for source in [*library.FOLDER.glob("*.c"), *library.FOLDER.glob("*.h")]:
+            shutil.copy(source, folder)
+        text = (folder / self.file).read_text()
+        assert text.count(self.old) == 1, f"{self.old!r} is {text.count(self.old)} times in {self.file}"
+        (folder / self.file).write_text(text.replace(self.old, self.new))
+        monkeypatch.setattr(build, "FOLDER", folder)
+        monkeypatch.setattr(build, "ALWAYS", ["-O1", *build.ALWAYS[1:]])
+        monkeypatch.setattr(build, "_variants", lambda: [(library.kind_of_cpu(), "float64")])
+        monkeypatch.setattr(library, "FOLDER", folder)
+        monkeypatch.setattr(library, "fingerprint", lambda: build.fingerprint(folder))
+        assert build.build(folder)
+
+
+def _mutations(file: str, found_by: tuple[str, ...], **edits: tuple[str, str]) -> dict[str, KernelMutation]:
+    return {
+        f"{file}: {title.replace('_', ' ')}": KernelMutation(file, old, new, found_by)
+        for title, (old, new) in edits.items()
+    }
+
+
+KERNEL_MUTATIONS = {
+    **_mutations(
+        "vectors.h", _RATES + _SPIKING,
+        tanh=("t / (t + 2)", "t / (t + 2.001)"),
+        fast_sigmoid=("1 / ((1 + z) * (1 + z))", "1 / ((1 + z) * (1.001 + z))"),
+        sech2=("y = 1 - y * y", "y = 1.001 - y * y"),
+        products=("a * b[v]", "1.001 * a * b[v]"),
+    ),
+    **_mutations(
+        "states.h", _RATES,
+        bias=("+ load(bias + i)", "+ 1.001 * load(bias + i)"),
+        inputs=("u += s[", "u += 1.001 * s["),
+        readout=("= dot(next", "= 1.001 * dot(next"),
+        slope_of_tanh=("(1 - a * a)", "(1.001 - a * a)"),
+        first_step=("states + (first + B) * ld", "states + first * ld"),
+        recurrent=("J_rows, ld, back", "Jt_rows, ld, back".replace("Jt_rows", "J_sum")),
+        ws=("= ws_sum[m * ld + i] / S", "= ws_sum[m * ld + i] * 1.001 / S"),
+    ),
+    **_mutations(
+        "states.h", _SPIKING,
+        alpha=("current = alpha *", "current = 1.001 * alpha *"),
+        beta=("(beta * load(x + i) +", "(1.001 * beta * load(x + i) +"),
+        reset=("(1 - load(a + i)));", "(1 - 0.999 * load(a + i)));"),
+        gain_of_adjoints=("load(syn_bar + i) + c * q", "load(syn_bar + i) + 1.001 * c * q"),
+        alpha_of_adjoints=("alpha * h_i", "1.001 * alpha * h_i"),
+        beta_of_adjoints=("? beta * load(x_bar + i)", "? 1.001 * beta * load(x_bar + i)"),
+        reset_of_adjoints=("q = (1 - load(a + i))", "q = (1 - 0.999 * load(a + i))"),
+    ),
+    **_mutations(
+        "decompositions.h", _FLOSSING,
+        cholesky=("row[j] = root;", "row[j] = root * (REAL)1.001;"),
+        solve_forward=("store(X + (long)j * width + i, x * inverse);\n            }\n        }\n    }\n}\n\n/* X becomes R^-1",
+                       "store(X + (long)j * width + i, x);\n            }\n        }\n    }\n}\n\n/* X becomes R^-1"),
+        solve_backward=("h = j + 1;", "h = j + 2;"),
+        reflection=("scales[j] = 1 / (length", "scales[j] = 1 / ((REAL)1.001 * length"),
+        weights=("-= weights[j]", "-= (REAL)1.001 * weights[j]"),
+        diagonal_tile=("i = j / ROWS * ROWS; i < j", "i = j; i < j"),
+    ),
+    **_mutations(
+        "frames.h", _FLOSSING,
+        transient=("n + 1 == c->blocks_from ||", ""),
+        last_step=("|| n + 1 == c->T;", ";"),
+        sums=("a * load(S + m * ld + i)", "a * load(S + m * ld + i) * 1.001"),
+        gains=("a * load(gain + i));", "a);"),
+    ),
+    **_mutations(
+        "frames.h", _FLOSSED_SPIKING,
+        alpha=("S = load(A + i + ld) + alpha", "S = load(A + i + ld) + 1.001 * alpha"),
+        beta=("beta * load(F + i)", "1.001 * beta * load(F + i)"),
+        alpha_of_adjoints=("alpha * load(P_bar", "1.001 * alpha * load(P_bar"),
+        beta_of_adjoints=("beta * load(mem) +", "1.001 * beta * load(mem) +"),
+    ),
+    **_mutations(
+        "frames.h", _MEMORYLESS,
+        gain=("store(A + i, load(A + i) * gain)", "store(A + i, load(A + i))"),
+        gain_of_adjoints=("? load(mem) * scale", "? load(mem) * scale * 1.001"),
+        frame=("store(mem, load(gain + i) * e);", "store(mem, 1.001 * load(gain + i) * e);"),
+    ),
+}  # fmt: skip
