@@ -19,6 +19,7 @@ from pyflossing.gradients.kernel.passes import States
 from pyflossing.model.loss import drive, trajectory
 from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
 from pyflossing.model.spectrum import logarithms
+from pyflossing.training.optimiser import AdamState, Rates, adam_updates
 
 ROUNDINGS = {torch.float64: 1e-10, torch.float32: 2e-3}
 """Largest difference of gradients relative to their largest entry: a few thousand roundings of tens of steps."""
@@ -149,6 +150,29 @@ def test_results_do_not_depend_on_addresses(network):
     there = results(type(p)(*map(moved, p)), moved(inputs), moved(targets), moved(frame))
     for one, other in zip(results(p, inputs, targets, frame), there, strict=True):
         assert torch.equal(one, other)
+
+
+@kinds
+@types
+@pytest.mark.parametrize("wide", [torch.float64, None])
+def test_updates_have_the_bits_of_torch(kind, dtype, wide):
+    rng = torch.Generator().manual_seed(1)
+    rates = Rates(0.0010000000474974513, 0.9, 0.999)
+    parameters = [torch.randn(*shape, generator=rng, dtype=dtype) for shape in ((13, 7), (1,), (2, 5, 3))]
+    sizes = [
+        torch.randn(x.shape, generator=rng, dtype=dtype) * 10.0 ** torch.randint(-12, 3, x.shape, generator=rng)
+        for x in parameters
+    ]
+    results = []
+    for context in (using("torch"), using_kind(kind)):
+        with context:
+            new, states = parameters, [AdamState.fresh(x, rates) for x in parameters]
+            for turn in range(3):
+                gradients = [(x.roll(turn)).to(wide or dtype) for x in sizes]
+                new, states = adam_updates(new, gradients, states, rates)
+            results.append([*new, *(x for state in states for x in (state.m, state.v))])
+    for ours, theirs in zip(*results, strict=True):
+        assert torch.equal(ours, theirs)
 
 
 @needs_kernel

@@ -22,7 +22,7 @@ from pyflossing.gradients.by_autograd import (
     require_finite_gradients,
     require_finite_logarithms,
 )
-from pyflossing.gradients.frames import frames_along, gains_along
+from pyflossing.gradients.frames import frames_along
 from pyflossing.gradients.kernel.library import kernel_for
 from pyflossing.gradients.kernel.passes import FrameChain, States
 from pyflossing.gradients.memory import Room, fresh, reused
@@ -30,7 +30,7 @@ from pyflossing.gradients.qr_adjoint import qr_adjoint
 from pyflossing.gradients.training_pass import drive
 from pyflossing.gradients.trajectory_pass import TrajectoryPass, flat
 from pyflossing.model.loss import Parameters
-from pyflossing.model.networks import BUILT_IN, BuiltIn, Network, SpikingNetwork
+from pyflossing.model.networks import BUILT_IN, BuiltIn, Network
 from pyflossing.model.spectrum import transient_steps
 
 
@@ -89,22 +89,18 @@ def _compiled(
     target: float,
 ) -> FlossingGradient | None:
     """By the compiled kernel; None if a logarithm is not finite."""
-    (ws, J, b), spiking = parameters, isinstance(network, SpikingNetwork)
+    ws, J, b = parameters
     states = States(kernel, network, ws, J, b, None, x[:, None].contiguous(), inputs[:, None, :])
-    gains, gain_slopes = gains_along(network, states.seen[:, 0])
-    widest = _widest_spread(J.dtype)
-    frames = FrameChain(kernel, network, J, Q.contiguous(), gains, transient, _SPREAD, _LONGEST_BLOCK, widest)
-    if not torch.isfinite(frames.logs).all():
+    blocks = (_SPREAD, _LONGEST_BLOCK, _widest_spread(J.dtype))
+    frames = FrameChain(kernel, network, J, Q.contiguous(), states, transient, target, *blocks)
+    if not frames.finite:
         return None
-    exponents, loss, weights = _loss(frames.logs, transient, target)
-    J_bar, direct = frames.adjoint(weights)
-    bars = direct.mul_(gain_slopes)
-    if spiking:  # whose Jacobians are those before a step: the last state has none
-        bars = torch.cat([bars[1:], torch.zeros_like(bars[:1])])
+    J_bar, bars = frames.adjoint()
     result = states.adjoint(None, bars, J_bar)
     by_name = {"ws": result.ws, "J": result.J, "b": result.b}
-    require_finite_gradients(by_name)
-    return FlossingGradient(exponents, loss, by_name)
+    if not result.finite:
+        require_finite_gradients(by_name)
+    return FlossingGradient(frames.exponents, frames.loss, by_name)
 
 
 _SPREAD = 2.3

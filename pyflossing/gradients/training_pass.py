@@ -6,6 +6,7 @@ readout. Agrees with :mod:`pyflossing.gradients.by_autograd` (a test shows it).
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -29,12 +30,14 @@ class Gradients(NamedTuple):
         loss, accuracy: (...), Float64.
         gradients: one per parameter.
         finite: whether every state was finite.
+        finite_gradients: whether every gradient is.
     """
 
     loss: Tensor
     accuracy: Tensor
     gradients: Parameters
     finite: bool
+    finite_gradients: bool
 
 
 def training_gradient(
@@ -50,7 +53,8 @@ def training_gradient(
     result = gradients_of_losses(network, p, inputs, targets, first_scored_step)  # type: ignore[arg-type]
     if not result.finite:
         raise non_finite_state(network, p, inputs)
-    require_finite_gradients(result.gradients._asdict())
+    if not result.finite_gradients:
+        require_finite_gradients(result.gradients._asdict())
     return TrainingGradient(float(result.loss), float(result.accuracy), result.gradients)
 
 
@@ -67,7 +71,7 @@ def gradients_of_losses(
         targets: (..., T, 1, B).
         first_scored_step: as in :func:`pyflossing.model.loss.loss_and_accuracy`.
     """
-    kernel = kernel_for(p.J.shape[-1], *p, inputs)
+    kernel = kernel_for(p.J.shape[-1], *p, inputs, targets)
     if kernel is not None:
         return _stacked(kernel, network, p, inputs, targets, first_scored_step)
     p, s, y = Parameters(*map(aligned, p)), aligned(batch_major(inputs)), targets[..., 0, :]
@@ -111,7 +115,7 @@ def gradients_of_losses(
         offset=r_bar.sum(dim=(-2, -1))[..., None],
         x0=x_bar.transpose(-1, -2).contiguous(),
     )
-    return Gradients(loss, accuracy, by_parameter, finite)
+    return Gradients(loss, accuracy, by_parameter, finite, sum_is_finite(by_parameter))
 
 
 def _judged(r: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -130,9 +134,9 @@ def _stacked(
         _stacked(kernel, network, Parameters(*own), x, y, first_scored_step)
         for *own, x, y in zip(*p, inputs, targets, strict=True)
     ]
-    losses, accuracies, gradients, finite = zip(*results, strict=True)
+    losses, accuracies, gradients, *finite = zip(*results, strict=True)
     stacked = Parameters(*(torch.stack(arrays) for arrays in zip(*gradients, strict=True)))
-    return Gradients(torch.stack(losses), torch.stack(accuracies), stacked, all(finite))
+    return Gradients(torch.stack(losses), torch.stack(accuracies), stacked, *map(all, finite))
 
 
 def _compiled(
@@ -142,16 +146,13 @@ def _compiled(
     steps, batch, _ = s.shape
     first, count = max(first_scored_step - 1, 0), batch * (steps - first_scored_step + 1)
     chain = States(kernel, network, p.ws, p.J, p.b, p.wr[0], p.x0, s)
-    assert chain.readouts is not None
-    r = chain.readouts + p.offset
-    finite = _finite(r, p.x0, chain.seen)
-    loss, accuracy = _judged(r[first:], y[first:], count)
-    r_bar = r.sigmoid_().sub_(y).div_(count)
-    r_bar[:first] = 0
-    bars = chain.adjoint(r_bar)
+    judged = chain.judge(y.contiguous(), float(p.offset), first, count)
+    finite = chain.starts_finite and (judged.finite or bool(torch.isfinite(chain.seen).all()))
+    bars = chain.adjoint(chain.readouts)
     assert bars.wr is not None
-    by_parameter = Parameters(bars.ws, bars.J, bars.wr[None], bars.b, r_bar.sum()[None], bars.x0)
-    return Gradients(loss, accuracy, by_parameter, finite)
+    by_parameter = Parameters(bars.ws, bars.J, bars.wr[None], bars.b, judged.offset, bars.x0)
+    loss, accuracy = (torch.tensor(x, dtype=torch.float64) for x in (judged.loss, judged.accuracy))
+    return Gradients(loss, accuracy, by_parameter, finite, bars.finite and math.isfinite(judged.offset))
 
 
 def _finite(r: Tensor, x0: Tensor, states: Tensor) -> bool:

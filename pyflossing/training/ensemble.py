@@ -17,7 +17,7 @@ import torch
 from pyflossing._support.errors import NonFiniteError
 from pyflossing._support.threads import suitable_threads
 from pyflossing.config.settings import TrainingConfig
-from pyflossing.gradients.by_autograd import TrainingGradient, require_finite_gradients, sum_is_finite
+from pyflossing.gradients.by_autograd import TrainingGradient, require_finite_gradients
 from pyflossing.gradients.training_pass import gradients_of_losses, training_gradient
 from pyflossing.model.loss import Parameters
 from pyflossing.model.networks import BUILT_IN
@@ -99,7 +99,7 @@ def _gradients(
     inputs, targets = (torch.stack(arrays) for arrays in zip(*batches, strict=True))
     stacked = gradients_of_losses(network, parameters, inputs, targets, first)  # type: ignore[arg-type]
     losses, accuracies = stacked.loss.tolist(), stacked.accuracy.tolist()
-    finite = stacked.finite and sum_is_finite(stacked.gradients)
+    finite = stacked.finite and stacked.finite_gradients
     results = []
     for i, (config, state) in enumerate(zip(configs, states, strict=True)):
         gradients = Parameters(*(gradient[i] for gradient in stacked.gradients))

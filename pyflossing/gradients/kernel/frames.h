@@ -9,7 +9,9 @@ enum { RATE, SPIKES, MEMORYLESS };
 struct frames {
     int32_t kind, N, k, T;
     int32_t blocks_from, longest_block; /* the step at which counting begins */
-    double block_spread, widest_spread;
+    int32_t network, surrogate; /* the units' kind, and the surrogate of the Jacobian */
+    double sharpness, threshold;
+    double block_spread, widest_spread, target;
     double synaptic_decay, membrane_decay, membrane_gain, first_gain; /* first_gain: of a memoryless chain's first step */
 };
 
@@ -21,6 +23,42 @@ static REAL spread(int k, const REAL *logs)
         high = logs[i] > high ? logs[i] : high;
     }
     return high - low;
+}
+
+/* The diagonals of the Jacobians of all steps (T, ld), and their derivatives by the states (T + 1, ld): of spiking units
+   at the state before a step, of the others at that after it. */
+static void gains_along(const struct frames *c, const REAL *states, REAL *gains, REAL *slopes)
+{
+    const long ld = line(c->N);
+    const REAL *x = c->network == SPIKING ? states : states + ld;
+    for (long i = 0; i < c->T * ld; i += LANES)
+        if (c->network == TANH) {
+            const vec rate = tanh_of(load(x + i)), gain = 1 - rate * rate;
+            store(gains + i, gain);
+            store(slopes + i, -2 * rate * gain);
+        } else {
+            const vec v = load(x + i) - (REAL)c->threshold;
+            store(gains + i, surrogate(c->surrogate, (REAL)c->sharpness, v));
+            store(slopes + i, surrogate_slope(c->surrogate, (REAL)c->sharpness, v));
+        }
+}
+
+/* The exponents, means of the logarithms that count, the loss and its derivatives by each of these logarithms: (7.3),
+   (8.1), (8.2). */
+static double loss_of(const struct frames *c, const REAL *logs, REAL *exponents, REAL *weights)
+{
+    const int k = c->k, counted = c->T - c->blocks_from;
+    double loss = 0;
+    for (int i = 0; i < k; i++) {
+        double sum = 0;
+        for (long n = c->blocks_from; n < c->T; n++)
+            sum += logs[n * k + i];
+        exponents[i] = (REAL)(sum / counted);
+        const double distance = exponents[i] - c->target;
+        weights[i] = (REAL)(distance * 2 / ((double)k * counted));
+        loss += distance * distance;
+    }
+    return loss / k;
 }
 
 static void logarithms(int k, const REAL *R, long ldk, REAL *logs)
@@ -57,19 +95,22 @@ static void push(const struct frames *c, long n, const REAL *F, const REAL *Jt, 
             }
 }
 
-/* log |R_ii| (T, k), -inf where a direction collapsed; of a block in its last step, the others being zero.
+/* Exponents (k) and loss along the states (T + 1, ld) of a trial, from Q (n_states, k); and whether all logarithms are
+   finite. What is kept for frames_backward: frames (T + 1, k, width), sent (T, k, ld), triangles (T, k, ldk), whether
+   there is one after each step, decomposed (T), weights (k), and gains, of which there are two times (T, ld).
 
-   Q (n_states, k); gains (T, N). To be kept for frames_backward: frames (T + 1, k, width), sent (T, k, ld), triangles
-   (T, k, ldk), and whether there is one after each step, decomposed (T). */
-EXPORT void frames_forward(const struct frames *c, const REAL *J, const REAL *Q, const REAL *gains, REAL *frames,
-                           REAL *sent, REAL *triangles, int32_t *decomposed, REAL *logs, REAL *room)
+   logs (T, k): log |R_ii|, -inf where a direction collapsed; of a block in its last step, the others being zero. */
+EXPORT int frames_forward(const struct frames *c, const REAL *J, const REAL *Q, const REAL *states, REAL *frames,
+                          REAL *sent, REAL *triangles, int32_t *decomposed, REAL *gains, REAL *logs, REAL *exponents,
+                          REAL *weights, double *loss, REAL *room)
 {
     const int N = c->N, k = c->k, halves = c->kind == SPIKES ? 2 : 1, ld = line(N), width = halves * ld, ldk = line(k);
     const long frame = (long)k * width;
-    REAL *Jt = room, *gain = Jt + N * ld;
-    room = gain + ld;
-    memset(Jt, 0, sizeof(REAL) * (N + 1) * ld);
+    REAL *Jt = room;
+    room += N * ld;
+    memset(Jt, 0, sizeof(REAL) * N * ld);
     transpose(N, N, J, N, Jt, ld);
+    gains_along(c, states, gains, gains + (long)c->T * ld);
     memset(frames, 0, sizeof(REAL) * frame);
     for (int half = 0; half < halves; half++)
         transpose(N, k, Q + half * N * k, k, frames + half * ld, width);
@@ -77,8 +118,7 @@ EXPORT void frames_forward(const struct frames *c, const REAL *J, const REAL *Q,
     long begin = 0, length = 1;
     for (long n = 0; n < c->T; n++) {
         REAL *A = frames + (n + 1) * frame, *R = triangles + n * k * ldk, *own = logs + n * k;
-        memcpy(gain, gains + n * N, N * sizeof(REAL));
-        push(c, n, frames + n * frame, Jt, gain, sent + n * k * ld, A);
+        push(c, n, frames + n * frame, Jt, gains + n * ld, sent + n * k * ld, A);
         const int at_an_end = n + 1 == c->blocks_from || n + 1 == c->T;
         decomposed[n] = at_an_end || n + 1 == begin + length;
         if (!decomposed[n])
@@ -102,26 +142,30 @@ EXPORT void frames_forward(const struct frames *c, const REAL *J, const REAL *Q,
         length = allowed < 1 ? 1 : allowed > c->longest_block ? c->longest_block : (int)allowed;
         begin = n + 1;
     }
+    *loss = loss_of(c, logs, exponents, weights);
+    return all_finite((long)c->T * k, logs);
 }
 
-/* From weights (T, k), dL/dlogs, and what frames_forward left: dL/dJ (N, N), of the Jacobians alone; and direct (T, N),
-   the sums over directions in (8.5) or (8.7), without the factor in front of them. */
-EXPORT void frames_backward(const struct frames *c, const REAL *J, const REAL *gains, const REAL *weights,
-                            const REAL *frames, const REAL *sent, const REAL *triangles, const int32_t *decomposed,
+/* From what frames_forward left: dL/dJ (N, N), of the Jacobians alone; and direct (T, N), dL/dx after each step as far
+   as the Jacobians depend on it, (8.5) or (8.7). */
+EXPORT void frames_backward(const struct frames *c, const REAL *J, const REAL *frames, const REAL *sent,
+                            const REAL *triangles, const int32_t *decomposed, const REAL *gains, const REAL *weights,
                             REAL *J_bar, REAL *direct, REAL *room)
 {
     const int N = c->N, k = c->k, ld = line(N), width = c->kind == SPIKES ? 2 * ld : ld, ldk = line(k);
     const long frame = (long)k * width, half = (long)k * ld;
-    REAL *J_rows = room, *J_sum = J_rows + N * ld, *gain = J_sum + N * ld, *sum = gain + ld, *bar = sum + ld,
-         *P_bar = bar + frame, *E = P_bar + half;
+    REAL *J_rows = room, *J_sum = J_rows + N * ld, *zeros = J_sum + N * ld, *sum = zeros + ldk,
+         *bar = sum + ld, *P_bar = bar + frame, *E = P_bar + half;
     room = E + half;
-    memset(J_rows, 0, sizeof(REAL) * (2 * N * ld + 2 * ld + frame));
+    memset(J_rows, 0, sizeof(REAL) * (2 * N * ld + ldk + ld + frame));
     copy_rows(N, N, J, N, J_rows, ld);
+    if (c->network == SPIKING) /* whose Jacobians are those before a step: the last state has none */
+        memset(direct + (long)(c->T - 1) * N, 0, sizeof(REAL) * N);
     for (long n = c->T - 1; n >= 0; n--) {
-        const REAL *F = frames + n * frame, *S = sent + n * half;
-        memcpy(gain, gains + n * N, N * sizeof(REAL));
+        const REAL *F = frames + n * frame, *S = sent + n * half, *gain = gains + n * ld, *slope = gain + c->T * ld;
         if (decomposed[n])
-            qr_adjoint(k, width, bar, F + frame, triangles + n * k * ldk, ldk, weights + n * k, room);
+            qr_adjoint(k, width, bar, F + frame, triangles + n * k * ldk, ldk,
+                       n < c->blocks_from ? zeros : weights, room);
         memset(sum, 0, sizeof(REAL) * ld);
         if (c->kind == RATE) {
             for (int m = 0; m < k; m++)
@@ -156,7 +200,9 @@ EXPORT void frames_backward(const struct frames *c, const REAL *J, const REAL *g
                     }
                 }
         }
-        memcpy(direct + n * N, sum, N * sizeof(REAL));
+        const long after = c->network == SPIKING ? n - 1 : n;
+        for (int i = 0; after >= 0 && i < N; i++)
+            direct[after * N + i] = slope[i] * sum[i];
     }
     copy_rows(N, N, J_sum, ld, J_bar, N);
 }

@@ -47,6 +47,8 @@ typedef int64_t INTEGER;
 #define LOG2_LOW 1.42860682030941723212e-6
 #define EXPONENT_BIAS 1023
 #define MANTISSA_BITS 52
+#define LOGARITHM_TERMS 16
+#define LOWEST -708.
 #define INVERSE_FACTORIALS {1 / 2., 1 / 6., 1 / 24., 1 / 120., 1 / 720., 1 / 5040., 1 / 40320., 1 / 362880., \
                             1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800., 1 / 87178291200.}
 #else
@@ -60,6 +62,8 @@ typedef int32_t INTEGER;
 #define LOG2_LOW -2.12194440e-4f
 #define EXPONENT_BIAS 127
 #define MANTISSA_BITS 23
+#define LOGARITHM_TERMS 7
+#define LOWEST -87.f
 #define INVERSE_FACTORIALS {1 / 2.f, 1 / 6.f, 1 / 24.f, 1 / 120.f, 1 / 720.f, 1 / 5040.f}
 #endif
 
@@ -67,5 +71,6 @@ typedef int32_t INTEGER;
 #include "states.h"
 #include "decompositions.h"
 #include "frames.h"
+#include "adam.h"
 
 EXPORT const char *fingerprint(void) { return FINGERPRINT; } /* of the sources, by which a stale library is known */

@@ -49,18 +49,37 @@ class Frames(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("kind", "n_units", "k", "n_steps", "blocks_from", "longest_block")),
-        *((name, ctypes.c_double) for name in ("block_spread", "widest_spread")),
+        *((name, ctypes.c_int32) for name in ("network", "surrogate")),
+        *((name, ctypes.c_double) for name in ("sharpness", "threshold", "block_spread", "widest_spread", "target")),
         *((name, ctypes.c_double) for name in ("synaptic_decay", "membrane_decay", "membrane_gain", "first_gain")),
     )
 
 
+class Adam(ctypes.Structure):
+    """``struct adam`` of adam.h."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_double) for name in ("learning_rate", "beta1", "beta2", "epsilon", "power1", "power2")
+    )
+
+
+_POINTER = ctypes.c_void_p
 _NETWORK_AND_SIZES = (ctypes.POINTER(Network), *[ctypes.c_int] * 4)
-_ARGUMENTS = {
-    "states_forward": (*_NETWORK_AND_SIZES, *[ctypes.c_void_p] * 10),
-    "states_backward": (*_NETWORK_AND_SIZES, *[ctypes.c_void_p] * 13),
-    "frames_forward": (ctypes.POINTER(Frames), *[ctypes.c_void_p] * 9),
-    "frames_backward": (ctypes.POINTER(Frames), *[ctypes.c_void_p] * 10),
-}
+
+
+def _functions(real: type) -> dict[str, tuple[type | None, tuple[Any, ...]]]:
+    """What each returns, and takes."""
+    sizes = (ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_double)
+    return {
+        "fingerprint": (ctypes.c_char_p, ()),
+        "states_forward": (ctypes.c_int, (*_NETWORK_AND_SIZES, *[_POINTER] * 10)),
+        "states_backward": (ctypes.c_int, (*_NETWORK_AND_SIZES, *[_POINTER] * 13)),
+        "judge": (ctypes.c_int, (*sizes, real, *[_POINTER] * 5)),
+        "frames_forward": (ctypes.c_int, (ctypes.POINTER(Frames), *[_POINTER] * 13)),
+        "adam_of_float32": (None, (ctypes.POINTER(Adam), ctypes.c_long, *[_POINTER] * 7)),
+        "adam_of_float64": (None, (ctypes.POINTER(Adam), ctypes.c_long, *[_POINTER] * 7)),
+        "frames_backward": (None, (ctypes.POINTER(Frames), *[_POINTER] * 10)),
+    }
 
 
 def kind_of_cpu() -> str:
@@ -118,11 +137,13 @@ def load(dtype: torch.dtype, kind: str) -> Any:
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}: it is compiled when pyflossing is installed")
     library = ctypes.CDLL(str(path))
-    library.fingerprint.restype = ctypes.c_char_p
+    for name, (returned, arguments) in _functions(
+        ctypes.c_float if dtype is torch.float32 else ctypes.c_double
+    ).items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = returned, arguments
     if library.fingerprint().decode() != fingerprint():
         raise OSError(f"{path} was compiled from other sources: install pyflossing again")
-    for function, arguments in _ARGUMENTS.items():
-        getattr(library, function).argtypes, getattr(library, function).restype = arguments, None
     return library
 
 

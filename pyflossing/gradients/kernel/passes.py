@@ -19,14 +19,24 @@ _CHUNK = 128
 """CHUNK of kernel.c."""
 
 
+class Judgement(NamedTuple):
+    """Loss and accuracy, the gradient of the offset (1,), and whether every readout was finite."""
+
+    loss: float
+    accuracy: float
+    offset: Tensor
+    finite: bool
+
+
 class StatesGradient(NamedTuple):
-    """Of ws (N, S), J, b (N,) and x0 (n_states, B); wr (N,) where there was a readout."""
+    """Of ws (N, S), J, b (N,) and x0 (n_states, B); wr (N,) where there was a readout; and whether all are finite."""
 
     ws: Tensor
     J: Tensor
     b: Tensor
     x0: Tensor
     wr: Tensor | None
+    finite: bool
 
 
 class States:
@@ -39,8 +49,10 @@ class States:
         inputs: (T, B, S), contiguous.
 
     Attributes:
-        seen: states that the readout sees, from the start on, (T + 1, B, N).
+        n_steps: T.
+        all_seen: states that the readout sees, from the start on, (T + 1, B, ld), the rows filled up to lines.
         readouts: (T, B) without the offset, or None.
+        starts_finite: whether x0 is.
     """
 
     def __init__(
@@ -59,53 +71,69 @@ class States:
         steps, batch, channels = inputs.shape
         n, ld = len(J), line(len(J), J)
         self._sizes = (n, batch, steps, channels)
-        self._states = reused("compiled states", (steps + 1, batch, ld), J)
+        self.n_steps = steps
+        self.all_seen = reused("compiled states", (steps + 1, batch, ld), J)
         self._sent = reused("compiled sent", (steps, batch, ld), J)
         chunk = max(1, _CHUNK // batch) + 1
         self._room = reused("compiled room", (2 * n * ld + (channels + 3) * ld + (2 + chunk) * batch * ld,), J)
         self._x0_shape = x0.shape
         self.readouts = None if wr is None else J.new_empty(steps, batch)
-        arrays = (J, ws, b, wr, x0, inputs, self._states, self._sent, self.readouts, self._room)
-        kernel.states_forward(ctypes.byref(self._net), *self._sizes, *map(address, arrays))
+        arrays = (J, ws, b, wr, x0, inputs, self.all_seen, self._sent, self.readouts, self._room)
+        self.starts_finite = bool(kernel.states_forward(ctypes.byref(self._net), *self._sizes, *map(address, arrays)))
 
     @property
     def seen(self) -> Tensor:
-        return self._states[..., : self._sizes[0]]
+        """Of ``all_seen`` what is there: (T + 1, B, N)."""
+        return self.all_seen[..., : self._sizes[0]]
+
+    def judge(self, targets: Tensor, offset: float, first: int, count: int) -> Judgement:
+        """Loss and accuracy of the steps from ``first`` on, counted from 0; the readouts' adjoints take their place."""
+        assert self.readouts is not None
+        loss, accuracy, offset_bar = ctypes.c_double(), ctypes.c_double(), self._J.new_empty(1)
+        finite = self._kernel.judge(
+            self.n_steps,
+            targets.shape[1],
+            first,
+            count,
+            offset,
+            *map(address, (targets, self.readouts)),
+            ctypes.byref(loss),
+            ctypes.byref(accuracy),
+            address(offset_bar),
+        )
+        return Judgement(loss.value, accuracy.value, offset_bar, bool(finite))
 
     def adjoint(
         self, readout_bars: Tensor | None, bars: Tensor | None = None, J_bar: Tensor | None = None
     ) -> StatesGradient:
         """From dL/dr (T, B), or from dL/dx_n as far as L depends on it directly (T, B, N); J_bar is added to."""
         ws, J, inputs = self._ws, self._J, self._inputs
-        result = StatesGradient(
-            torch.empty_like(ws),
-            torch.zeros_like(J) if J_bar is None else J_bar,
-            J.new_empty(len(J)),
-            J.new_empty(self._x0_shape),
-            None if self._wr is None else torch.empty_like(self._wr),
-        )
-        arrays = (
-            J, self._wr, inputs, self._states, self._sent, readout_bars, bars,
-            result.J, result.ws, result.wr, result.b, result.x0, self._room,
-        )  # fmt: skip
-        self._kernel.states_backward(ctypes.byref(self._net), *self._sizes, *map(address, arrays))
-        return result
+        ws_bar, b_bar, x0_bar = torch.empty_like(ws), J.new_empty(len(J)), J.new_empty(self._x0_shape)
+        J_bar = torch.zeros_like(J) if J_bar is None else J_bar
+        wr_bar = None if self._wr is None else torch.empty_like(self._wr)
+        given = (J, self._wr, inputs, self.all_seen, self._sent, readout_bars, bars)
+        pointers = map(address, (*given, J_bar, ws_bar, wr_bar, b_bar, x0_bar, self._room))
+        finite = self._kernel.states_backward(ctypes.byref(self._net), *self._sizes, *pointers)
+        return StatesGradient(ws_bar, J_bar, b_bar, x0_bar, wr_bar, bool(finite))
 
 
 class FrameChain:
-    """A frame along one trial, decomposed in blocks, and the way back; see SpectrumPass for what that means.
+    """A frame along one trial, decomposed in blocks, with the exponents, and the way back; see SpectrumPass for blocks.
 
     Args:
         kernel: the library.
         network: one of the three built-in ones.
         J: (N, N).
         Q: orthonormal frame at the start, (n_states, k), contiguous.
-        gains: diagonals of the Jacobians, (T, N), contiguous.
+        states: of the trial, with one column.
         blocks_from: step at which the sum of logarithms begins.
+        target: of the exponents, 1/step.
         block_spread, longest_block, widest_spread: of blocks, as SpectrumPass has them.
 
     Attributes:
-        logs: (T, k).
+        exponents: (k,), 1/step.
+        loss: mean squared distance from the target.
+        finite: whether all logarithms are.
     """
 
     def __init__(
@@ -114,36 +142,41 @@ class FrameChain:
         network: BuiltIn,
         J: Tensor,
         Q: Tensor,
-        gains: Tensor,
+        states: States,
         blocks_from: int,
+        target: float,
         block_spread: float,
         longest_block: int,
         widest_spread: float,
     ) -> None:
-        self._kernel, self._J, self._gains = kernel, J, gains
-        (steps, n), k = gains.shape, Q.shape[1]
+        self._kernel, self._J = kernel, J
+        (n, k), steps = (len(J), Q.shape[1]), states.n_steps
         halves, kind, decays = _frame_kind(network, n, k)
-        self._chain = Frames(kind, n, k, steps, blocks_from, longest_block, block_spread, widest_spread, *decays)
+        chosen = (blocks_from, longest_block, *_jacobian(network), block_spread, widest_spread, target)
+        self._chain = Frames(kind, n, k, steps, *chosen, *decays)
         ld, ldk = line(n, J), line(k, J)
         width = halves * ld
-        self._frames = reused("compiled frames", (steps + 1, k, width), J)
-        self._sent = reused("compiled products", (steps, k, ld), J)
-        self._triangles = reused("compiled triangles", (steps, k, ldk), J)
-        self._decomposed = torch.empty(steps, dtype=torch.int32)
-        backward = 2 * (n + 1 + k) * ld + k * width + k * ldk + width * ldk
-        forward = (n + 1) * ld + max(width * ldk, (k + 1) * width)
+        backward = 2 * n * ld + ldk + ld + k * width + 2 * k * ld + k * ldk + width * ldk
+        forward = n * ld + max(width * ldk, (k + 1) * width)
+        self._kept = (
+            reused("compiled frames", (steps + 1, k, width), J),
+            reused("compiled products", (steps, k, ld), J),
+            reused("compiled triangles", (steps, k, ldk), J),
+            torch.empty(steps, dtype=torch.int32),
+            reused("compiled gains", (2, steps, ld), J),
+        )
         self._room = reused("compiled room of frames", (max(backward, forward),), J)
-        self.logs = J.new_empty(steps, k)
-        arrays = (J, Q, gains, self._frames, self._sent, self._triangles, self._decomposed, self.logs, self._room)
-        kernel.frames_forward(ctypes.byref(self._chain), *map(address, arrays))
+        self.exponents, self._weights = J.new_empty(k), J.new_empty(k)
+        loss, logs = ctypes.c_double(), reused("compiled logarithms", (steps, k), J)
+        given, found = (J, Q, states.all_seen, *self._kept, logs), (self.exponents, self._weights)
+        pointers = (*map(address, (*given, *found)), ctypes.byref(loss), address(self._room))
+        self.finite = bool(kernel.frames_forward(ctypes.byref(self._chain), *pointers))
+        self.loss = loss.value
 
-    def adjoint(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """From dL/dlogs (T, k): dL/dJ of the Jacobians alone, and the sums over directions (T, N) of (8.5) or (8.7)."""
-        J_bar, direct = torch.empty_like(self._J), torch.empty_like(self._gains)
-        arrays = (
-            self._J, self._gains, weights, self._frames, self._sent, self._triangles, self._decomposed,
-            J_bar, direct, self._room,
-        )  # fmt: skip
+    def adjoint(self) -> tuple[Tensor, Tensor]:
+        """dL/dJ of the Jacobians alone, and dL/dx (T, 1, N) after each step as far as they depend on it."""
+        J_bar, direct = torch.empty_like(self._J), self._J.new_empty(self._chain.n_steps, 1, len(self._J))
+        arrays = (self._J, *self._kept, self._weights, J_bar, direct, self._room)
         self._kernel.frames_backward(ctypes.byref(self._chain), *map(address, arrays))
         return J_bar, direct
 
@@ -155,6 +188,13 @@ def _c_network(network: BuiltIn) -> CNetwork:
     if isinstance(network, BinaryNetwork):
         return CNetwork(1, *_named(network.sign_surrogate))
     return CNetwork(0)
+
+
+def _jacobian(network: BuiltIn) -> tuple[int, int, float, float]:
+    """The units' kind, the surrogate in their Jacobian by place and sharpness, and the threshold."""
+    if isinstance(network, SpikingNetwork):
+        return 2, *_named(network.jacobian_surrogate), network.threshold
+    return (1, *_named(network.surrogate), 0.0) if isinstance(network, BinaryNetwork) else (0, 0, 0.0, 0.0)
 
 
 def _named(surrogate: Surrogate) -> tuple[int, float]:

@@ -1,10 +1,20 @@
 /* The passes of pyflossing.gradients for one network, in REAL: specification, sections 6 and 8. */
 
+/* Whether all n numbers are finite. */
+static int all_finite(long n, const REAL *x)
+{
+    REAL defect = 0;
+    for (long i = 0; i < n; i++)
+        defect += x[i] * 0;
+    return defect == 0;
+}
+
 /* The states of a batch from x0 (n_states, B) under inputs (T, B, S), and what the readout makes of them.
 
    states (T + 1, B, ld): those that the readout sees, from the start on; sent (T, B, ld): what the units send.
-   readouts (T, B), without the offset; they and wr may be NULL. u_n = ws s_n / S + b, with ws (N, S). */
-EXPORT void states_forward(const struct network *net, int N, int B, int T, int S, const REAL *J, const REAL *ws,
+   readouts (T, B), without the offset; they and wr may be NULL. u_n = ws s_n / S + b, with ws (N, S). Returns whether
+   x0 is finite. */
+EXPORT int states_forward(const struct network *net, int N, int B, int T, int S, const REAL *J, const REAL *ws,
                                  const REAL *b, const REAL *wr, const REAL *x0, const REAL *inputs, REAL *states,
                                  REAL *sent, REAL *readouts, REAL *room)
 {
@@ -50,6 +60,45 @@ EXPORT void states_forward(const struct network *net, int N, int B, int T, int S
             for (int j = 0; j < B; j++)
                 readouts[n * B + j] = dot(next + j * ld, out_weights, ld);
     }
+    return all_finite((net->kind == SPIKING ? 2L : 1L) * N * B, x0);
+}
+
+/* From readouts (T, B) without the offset and targets, of the steps first .. T, counted from 0: the sum of the cross
+   entropies and the number of right answers; the readouts' adjoints take their place, (6.1). Returns whether every
+   readout, of all steps, is a finite number. */
+EXPORT int judge(int T, int B, int first, double count, REAL offset, const REAL *targets, REAL *readouts, double *loss,
+                 double *right, REAL *offset_bar)
+{
+    const long entries = (long)T * B, ignored = (long)first * B;
+    REAL defect = 0;
+    double sum = 0, bars = 0;
+    long number = 0;
+    for (long i = 0; i < entries; i += LANES) {
+        const int now = entries - i < LANES ? (int)(entries - i) : LANES;
+        REAL r[LANES] = {0}, y[LANES] = {0}, bar[LANES], entropy[LANES];
+        memcpy(r, readouts + i, now * sizeof(REAL));
+        memcpy(y, targets + i, now * sizeof(REAL));
+        const vec z = load(r) + offset, t = load(y), e = exp_of_negative(-absolute(z));
+        const vec zero = all(0), positive = where(z < 0, zero, z);
+        const vec small = e / (1 + e), large = 1 / (1 + e); /* the logistic function of -|z| and |z| */
+        store(r, z);
+        store(bar, (where(z < 0, small, large) - t) / (REAL)count);
+        /* -y log s(z) - (1 - y) log s(-z): of the two logarithms one is that of 1 + e, the other has |z| besides */
+        store(entropy, log_of_one_plus(e) + t * (positive - z) + (1 - t) * positive);
+        for (int m = 0; m < now; m++) {
+            defect += r[m] * 0;
+            if (i + m >= ignored) {
+                sum += entropy[m];
+                bars += bar[m];
+                number += (r[m] >= 0) == (y[m] > (REAL)0.5);
+            }
+            readouts[i + m] = i + m < ignored ? 0 : bar[m];
+        }
+    }
+    *loss = sum / count;
+    *right = (double)number / count;
+    *offset_bar = (REAL)bars;
+    return defect == 0;
 }
 
 /* The derivative of what the units send, at the states x, times y. */
@@ -64,8 +113,8 @@ INLINE vec through_units(const struct network *net, vec x, vec a, vec y)
 
    dL/dx_n, as far as L depends on it directly, is wr times readout_bars (T, B), or else bars (T, B, N), the other being
    NULL. J_bar is added to where it is not zero; the others are put: ws_bar (N, S), wr_bar (N), b_bar (N), x0_bar
-   (n_states, B). */
-EXPORT void states_backward(const struct network *net, int N, int B, int T, int S, const REAL *J, const REAL *wr,
+   (n_states, B). Returns whether all of them are finite. */
+EXPORT int states_backward(const struct network *net, int N, int B, int T, int S, const REAL *J, const REAL *wr,
                                   const REAL *inputs, const REAL *states, const REAL *sent, const REAL *readout_bars,
                                   const REAL *bars, REAL *J_bar, REAL *ws_bar, REAL *wr_bar, REAL *b_bar, REAL *x0_bar,
                                   REAL *room)
@@ -136,4 +185,7 @@ EXPORT void states_backward(const struct network *net, int N, int B, int T, int 
     transpose(B, N, x_bar, ld, x0_bar, B);
     if (net->kind == SPIKING)
         transpose(B, N, syn_bar, ld, x0_bar + (long)N * B, B);
+    const long halves = net->kind == SPIKING ? 2 : 1;
+    return all_finite((long)N * N, J_bar) && all_finite((long)N * S, ws_bar) && (!wr || all_finite(N, wr_bar)) &&
+           all_finite(N, b_bar) && all_finite(halves * N * B, x0_bar);
 }

@@ -19,7 +19,7 @@ INLINE vec where(bits mask, vec yes, vec no) { return (vec)((mask & (bits)yes) |
 INLINE vec absolute(vec x) { return (vec)((bits)x & ~(bits)all(-(REAL)0)); }
 INLINE vec with_sign_of(vec x, vec sign) { return (vec)((bits)x | ((bits)sign & (bits)all(-(REAL)0))); }
 
-/* exp(x) - less = 2^n (exp(r) - 1) + 2^n - less with x = n log 2 + r, to two or three roundings, for |x| <= 64. */
+/* exp(x) - less = 2^n (exp(r) - 1) + 2^n - less with x = n log 2 + r, to two or three roundings, from LOWEST to 64. */
 INLINE vec exponential(vec x, REAL less)
 {
     static const REAL coefficients[] = INVERSE_FACTORIALS; /* 1/2!, 1/3!, ... */
@@ -41,9 +41,19 @@ INLINE vec tanh_of(vec x)
     return with_sign_of(t / (t + 2), x);
 }
 
-INLINE vec exp_of_negative(vec x) /* for x <= 0; below -64 as at -64, where it is 1e-28 */
+INLINE vec exp_of_negative(vec x) /* for x <= 0; below LOWEST, where numbers begin to lose digits, as there */
 {
-    return exponential(where(x < -64, all(-64), x), 0);
+    return exponential(where(x < LOWEST, all(LOWEST), x), 0);
+}
+
+/* log(1 + y) for y from 0 to 1, with the digits of small ones: 2 artanh(s), s = y / (2 + y), by its series. */
+INLINE vec log_of_one_plus(vec y)
+{
+    const vec s = y / (2 + y), square = s * s;
+    vec sum = all((REAL)1 / (2 * LOGARITHM_TERMS + 1));
+    for (int k = LOGARITHM_TERMS - 1; k >= 0; k--)
+        sum = sum * square + (REAL)1 / (REAL)(2 * k + 1);
+    return 2 * s * sum;
 }
 
 /* The surrogate derivatives of pyflossing.model.surrogates, in the order of SURROGATE_NAMES. */
@@ -73,6 +83,33 @@ INLINE vec surrogate(int name, REAL sharpness, vec v)
         y = 1 / (1 + z * z);
     }
     return y;
+}
+
+/* The derivatives of the surrogates; zero at a kink. */
+INLINE vec surrogate_slope(int name, REAL sharpness, vec v)
+{
+    const vec y = surrogate(name, sharpness, v), z = v * sharpness, sign = with_sign_of(all(1), v);
+    vec slope;
+    switch (name) {
+    case 0: /* fast_sigmoid */
+        slope = -2 * sign * y / (1 + absolute(z));
+        break;
+    case 1: /* sech2 */
+        slope = -2 * tanh_of(z) * y;
+        break;
+    case 2: /* gaussian */
+        slope = -z * y;
+        break;
+    case 3: /* triangular */
+        slope = where(absolute(z) < 1, -sign, all(0));
+        break;
+    case 4: /* sigmoid */
+        slope = -sign * y * tanh_of(absolute(z) / 2);
+        break;
+    default: /* arctan */
+        slope = -2 * z * y * y;
+    }
+    return sharpness * where(v == 0, all(0), slope);
 }
 
 /* The sum of x[i] y[i] over n entries, n a multiple of LINE, in an order of its own that no vector length changes. */
