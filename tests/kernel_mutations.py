@@ -37,7 +37,7 @@ class KernelMutation:
         monkeypatch.setattr(build, "ALWAYS", ["-O1", *build.ALWAYS[1:]])
         monkeypatch.setattr(build, "_variants", lambda: [(library.kind_of_cpu(), "float64")])
         monkeypatch.setattr(library, "FOLDER", folder)
-        monkeypatch.setattr(library, "fingerprint", lambda: build.fingerprint(folder))
+        monkeypatch.setattr(library, "_SOURCES", build.fingerprint(folder))
         assert build.build(folder)
 
 
@@ -81,12 +81,11 @@ KERNEL_MUTATIONS = {
         beta_of_adjoints=("? beta * load(x_bar + i)", "? 1.001 * beta * load(x_bar + i)"),
         reset_of_adjoints=("q = (1 - load(a + i))", "q = (1 - 0.999 * load(a + i))"),
     ),
-    **_mutations("adam.h", ("step/live/adam_update_float64",), decay=("a->beta1 * (double)m", "0.9 * (double)m")),
+    **_mutations("adam.h", ("training/live/tanh_float64",), decay=("a->beta1 * (double)m", "0.9001 * (double)m")),
     **_mutations(
         "decompositions.h", _FLOSSING,
         cholesky=("row[j] = root;", "row[j] = root * (REAL)1.001;"),
-        solve_forward=("store(X + (long)j * width + i, x * inverse);\n            }\n        }\n    }\n}\n\n/* X becomes R^-1",
-                       "store(X + (long)j * width + i, x);\n            }\n        }\n    }\n}\n\n/* X becomes R^-1"),
+        solve_forward=("x -= R[h * ldk + j]", "x -= (REAL)1.001 * R[h * ldk + j]"),
         solve_backward=("h = j + 1;", "h = j + 2;"),
         reflection=("scales[j] = 1 / (length", "scales[j] = 1 / ((REAL)1.001 * length"),
         weights=("-= weights[j]", "-= (REAL)1.001 * weights[j]"),

@@ -1,7 +1,7 @@
 """The compiled passes: the shared libraries that an installation with a C compiler makes of ``kernel/kernel.c``.
 
-There is one library for each floating-point type and each of a few kinds of CPU. The kind is chosen as torch chooses its
-own (``torch.backends.cpu.get_cpu_capability``; its environment variable ATEN_CPU_CAPABILITY counts here as well).
+There is one library for each floating-point type and each of a few kinds of CPU. The kind is chosen as torch chooses
+its own (``torch.backends.cpu.get_cpu_capability``; its environment variable ATEN_CPU_CAPABILITY counts here as well).
 ``PYFLOSSING_KERNEL=torch`` keeps to the passes in torch, which compute the same to rounding and are what remains where
 there are no libraries. Results depend on which of them is used in their last digits, as they do on the CPU.
 """
@@ -18,16 +18,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyflossing._support.threads import UNITS_FOR_THREADS
 from pyflossing.gradients.kernel.build import FOLDER, fingerprint
 
 VARIABLE = "PYFLOSSING_KERNEL"
 KINDS = {"AVX512": "avx512", "AVX2": "avx2"}
 """Libraries for what torch calls a CPU's capability; "any" is for all others."""
 
-_TYPES = {torch.float32: "float32", torch.float64: "float64"}
+_SOURCES = fingerprint()
+"""As this process began: libraries that are compiled later are not for its Python code."""
 
-_LARGEST = 256
-"""Units up to which the kernel is used: its products know one level of cache."""
+_TYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
 class Network(ctypes.Structure):
@@ -100,9 +101,12 @@ def path_in_use() -> str:
 
 
 def kernel_for(n_units: int, *arrays: Tensor) -> Any:
-    """The library for a network of this size and arrays of this type, or None: then torch has to do."""
+    """The library for a network of this size and arrays of this type, or None: then torch has to do.
+
+    Torch also has the networks that are large enough for its threads; the kernel has one.
+    """
     dtype = arrays[0].dtype
-    if n_units > _LARGEST or any(x.dtype != dtype or x.device.type != "cpu" for x in arrays):
+    if n_units >= UNITS_FOR_THREADS or any(x.dtype != dtype or x.device.type != "cpu" for x in arrays):
         return None
     return _library(dtype)
 
@@ -142,7 +146,7 @@ def load(dtype: torch.dtype, kind: str) -> Any:
     ).items():
         function = getattr(library, name)
         function.restype, function.argtypes = returned, arguments
-    if library.fingerprint().decode() != fingerprint():
+    if library.fingerprint().decode() != _SOURCES:
         raise OSError(f"{path} was compiled from other sources: install pyflossing again")
     return library
 

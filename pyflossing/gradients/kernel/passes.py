@@ -208,5 +208,5 @@ def _frame_kind(network: BuiltIn, n_units: int, k: int) -> tuple[int, int, tuple
     c = network.membrane_gain
     decays = (network.synaptic_decay, network.membrane_decay, c, math.hypot(1, c))
     if network.synaptic_decay or network.membrane_decay or k > n_units:
-        return 2, 1, decays[:3] + (c,)
+        return 2, 1, (*decays[:3], c)
     return 1, 2, decays
