@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from mutation import live
 
 from pyflossing.gradients.kernel import build, library
@@ -26,6 +27,7 @@ class KernelMutation:
     old: str
     new: str
     found_by: tuple[str, ...]
+    dtype: str = "float64"
 
     def apply(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         for source in [*library.FOLDER.glob("*.c"), *library.FOLDER.glob("*.h")]:
@@ -35,10 +37,11 @@ class KernelMutation:
         (folder / self.file).write_text(text.replace(self.old, self.new))
         monkeypatch.setattr(build, "FOLDER", folder)
         monkeypatch.setattr(build, "ALWAYS", ["-O1", *build.ALWAYS[1:]])
-        monkeypatch.setattr(build, "_variants", lambda: [(library.kind_of_cpu(), "float64")])
+        monkeypatch.setattr(build, "_variants", lambda: [(library.kind_of_cpu(), self.dtype)])
         monkeypatch.setattr(library, "FOLDER", folder)
-        monkeypatch.setattr(library, "_SOURCES", build.fingerprint(folder))
+        monkeypatch.setattr(library, "_SOURCES", build.fingerprint())
         assert build.build(folder)
+        assert library.load(getattr(torch, self.dtype), library.kind_of_cpu())
 
 
 def _mutations(file: str, found_by: tuple[str, ...], **edits: tuple[str, str]) -> dict[str, KernelMutation]:
@@ -84,7 +87,6 @@ KERNEL_MUTATIONS = {
     **_mutations("adam.h", ("training/live/tanh_float64",), decay=("a->beta1 * (double)m", "0.9001 * (double)m")),
     **_mutations(
         "decompositions.h", _FLOSSING,
-        cholesky=("row[j] = root;", "row[j] = root * (REAL)1.001;"),
         solve_forward=("x -= R[h * ldk + j]", "x -= (REAL)1.001 * R[h * ldk + j]"),
         solve_backward=("h = j + 1;", "h = j + 2;"),
         reflection=("scales[j] = 1 / (length", "scales[j] = 1 / ((REAL)1.001 * length"),
@@ -99,6 +101,7 @@ KERNEL_MUTATIONS = {
         gains=("a * load(gain + i));", "a);"),
         gain_of_tanh=("gain = 1 - rate * rate", "gain = 1.001 - rate * rate"),
         slope_of_gains=("-2 * rate * gain", "-2.002 * rate * gain"),
+        logarithms=("LOGARITHM(ABSOLUTE(R[", "LOGARITHM((REAL)1.001 * ABSOLUTE(R["),
         exponents=("(REAL)(sum / counted)", "(REAL)(1.001 * sum / counted)"),
         derivative=("distance * 2 /", "distance * 2.002 /"),
     ),

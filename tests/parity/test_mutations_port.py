@@ -81,7 +81,9 @@ def test_report_finds_an_error_of_the_kernel(title, monkeypatch, tmp_path, remem
     mutation = KERNEL_MUTATIONS[title]
     mutation.apply(monkeypatch, tmp_path)
     with using("compiled"):
-        assert report(remembering, mutation.found_by).counts["failed"] > 0
+        found = report(remembering, mutation.found_by)
+    assert not [outcome.error for outcome in found.outcomes if outcome.error]
+    assert found.counts["failed"] > 0, found.summary()
 
 
 @pytest.mark.parametrize("path", PATHS)

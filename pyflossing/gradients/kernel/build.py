@@ -28,10 +28,10 @@ KINDS = {"any": (16, []), "avx2": (32, AVX2), "avx512": (64, AVX512)}
 _SECONDS = 60
 
 
-def fingerprint(folder: Path = FOLDER) -> str:
+def fingerprint() -> str:
     """Of the C sources; a library holds that of those that it was made of."""
     digest = hashlib.sha256()
-    for path in sorted([*folder.glob("*.c"), *folder.glob("*.h")]):
+    for path in sorted([*FOLDER.glob("*.c"), *FOLDER.glob("*.h")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
