@@ -54,7 +54,7 @@ def flossing_gradient(
         inputs = aligned(inputs[:n_steps])
         transient = transient_steps(n_steps)
         kernel = kernel_for(len(J), ws, J, b, x, Q, inputs)
-        if kernel is not None:
+        if kernel is not None and _fit(network, ws, J, b, x, Q, inputs, transient):  # type: ignore[arg-type]
             result = _compiled(kernel, network, (ws, J, b), x, Q, inputs, transient, target)  # type: ignore[arg-type]
             if result is not None:
                 return result
@@ -76,6 +76,16 @@ def _loss(logs: Tensor, transient: int, target: float) -> tuple[Tensor, float, T
     weights = torch.zeros_like(logs)
     weights[transient:] = distance * (2 / (len(distance) * (len(logs) - transient)))
     return exponents, float((distance**2).mean()), weights
+
+
+def _fit(
+    network: BuiltIn, ws: Tensor, J: Tensor, b: Tensor, x: Tensor, Q: Tensor, inputs: Tensor, transient: int
+) -> bool:
+    """Whether all shapes belong together and a step counts; of others torch says what is wrong."""
+    n, k, (steps, channels) = len(J), Q.shape[1], inputs.shape
+    n_states = network.n_states(n)
+    shapes = {ws: (n, channels), J: (n, n), b: (n,), x: (n_states,), Q: (n_states, k)}
+    return all(array.shape == shape for array, shape in shapes.items()) and 0 < k <= n_states and transient < steps
 
 
 def _compiled(

@@ -72,7 +72,7 @@ def gradients_of_losses(
         first_scored_step: as in :func:`pyflossing.model.loss.loss_and_accuracy`.
     """
     kernel = kernel_for(p.J.shape[-1], *p, inputs, targets)
-    if kernel is not None:
+    if kernel is not None and _fit(network, p, inputs, targets):
         return _stacked(kernel, network, p, inputs, targets, first_scored_step)
     p, s, y = Parameters(*map(aligned, p)), aligned(batch_major(inputs)), targets[..., 0, :]
     *leading, steps, batch, channels = s.shape
@@ -122,6 +122,15 @@ def _judged(r: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Loss and accuracy of the steps (..., T, B) that count, in Float64."""
     loss = cross_entropy(r, y).sum(dim=(-2, -1)).double() / count
     return loss, ((r >= 0) == (y > 0.5)).sum(dim=(-2, -1)).double() / count
+
+
+def _fit(network: BuiltIn, p: Parameters, inputs: Tensor, targets: Tensor) -> bool:
+    """Whether all shapes belong together and nothing is empty; of others torch says what is wrong."""
+    *leading, steps, channels, batch = inputs.shape
+    n = p.J.shape[-1]
+    shapes = ((n, channels), (n, n), (1, n), (n,), (1,), (network.n_states(n), batch))
+    shapes_fit = all(x.shape == (*leading, *shape) for x, shape in zip(p, shapes, strict=True))
+    return shapes_fit and targets.shape == (*leading, steps, 1, batch) and min(inputs.numel(), n) > 0
 
 
 def _stacked(
