@@ -43,7 +43,7 @@ define new_environment
 	  echo "Python's venv module is incomplete: 'apt-get install python3-venv' mends that on Debian" >&2; exit 1; }
 endef
 
-$(VENV)/ready: requirements.lock pyproject.toml
+$(VENV)/ready: requirements.lock pyproject.toml $(wildcard pyflossing/gradients/kernel/*.[ch] pyflossing/gradients/kernel/*build.py)
 	$(new_environment)
 ifdef TORCH_INDEX
 	$(BIN)/python $(PIP) --no-deps --index-url $(TORCH_INDEX) $(shell grep '^torch==' requirements.lock)

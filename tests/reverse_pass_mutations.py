@@ -23,7 +23,6 @@ REVERSE_PASSES = {
         readout=("(rows @ p.wr", "(1.001 * rows @ p.wr"),
         offset=("+ p.offset", "+ 1.001 * p.offset"),
         divisor=("first_scored_step + 1)", "first_scored_step)"),
-        loss=("loss = cross_entropy", "loss = 1.001 * cross_entropy"),
         derivative=("torch.sigmoid(r[", "torch.sigmoid(1.001 * r["),
         targets=(".sub_(y[", ".sub_(1.001 * y["),
         first_step_of_a_part=("max(part.start, first)", "max(part.start, first + 1)"),
@@ -35,8 +34,9 @@ REVERSE_PASSES = {
         J=("J=J_bar", "J=1.001 * J_bar"),
         b=("b=rec", "b=1.001 * rec"),
     ),
+    **mutations_of(training_pass, "_judged", _LOSS, loss=("loss = cross_entropy", "loss = 1.001 * cross_entropy")),
     **mutations_of(
-        training_pass, "gradients_of_losses", ("step/live/undecided",),
+        training_pass, "_judged", ("step/live/undecided",),
         answer_of_a_zero_readout=("r >= 0", "r > 0"),
     ),
     **mutations_of(
@@ -98,12 +98,15 @@ REVERSE_PASSES = {
     **mutations_of(
         flossing_pass, "flossing_gradient", _FLOSSING,
         transient=("transient = transient_steps(n_steps)", "transient = transient_steps(n_steps) + 1"),
-        target=("exponents - target", "exponents - 1.001 * target"),
-        derivative=("(2 / ", "(2.002 / "),
-        loss=("(distance**2)", "(1.001 * distance**2)"),
         ws=("h_bar.T @ inputs", "1.001 * h_bar.T @ inputs"),
         channels=("inputs.shape[1]", "1"),
         b=("h_bar.sum(dim=0)", "1.001 * h_bar.sum(dim=0)"),
+    ),
+    **mutations_of(
+        flossing_pass, "_loss", _FLOSSING,
+        target=("exponents - target", "exponents - 1.001 * target"),
+        derivative=("(2 / ", "(2.002 / "),
+        loss=("(distance**2)", "(1.001 * distance**2)"),
     ),
     **mutations_of(
         flossing_pass.SpectrumPass, "__init__", _FLOSSING,
@@ -134,11 +137,13 @@ REVERSE_PASSES = {
         projection=("alpha=-1", "alpha=-0.999"),
     ),
     **mutations_of(
-        _RATE_PASS, "__init__", live("tanh", "flossing") + live("binary_gamma_1", "flossing"),
-        gains_of_tanh=("1 - rate**2", "1.001 - rate**2"),
-        slope_of_gains_of_tanh=("-2 * rate", "-2.002 * rate"),
-        gains_of_sign=("self.gains = network.", "self.gains = 1.001 * network."),
-        slope_of_gains_of_sign=("self.gain_slopes = network.", "self.gain_slopes = 1.001 * network."),
+        frames, "gains_along", live("tanh", "flossing") + live("binary_gamma_1", "flossing") + _FLOSSED_SPIKING,
+        of_tanh=("1 - rate**2", "1.001 - rate**2"),
+        slope_of_tanh=("-2 * rate", "-2.002 * rate"),
+        of_surrogates=("return surrogate.derivative(v)", "return 1.001 * surrogate.derivative(v)"),
+        slope_of_surrogates=("surrogate.slope(v)", "1.001 * surrogate.slope(v)"),
+        threshold=("- network.threshold", "- 1.001 * network.threshold"),
+        sharpness=("network.jacobian_surrogate", "network.spike_surrogate"),
     ),
     **mutations_of(
         _RATE_PASS, "pull", _FLOSSING,
@@ -146,12 +151,6 @@ REVERSE_PASSES = {
         frame=("self.P_bars[n], self.J,", "self.P_bars[n], 1.001 * self.J,"),
     ),
     **mutations_of(_RATE_PASS, "direct", _FLOSSING, states=("by_state = self", "by_state = 1.001 * self")),
-    **mutations_of(
-        _SPIKING_PASS, "__init__", _FLOSSED_SPIKING,
-        threshold=("- network.threshold", "- 1.001 * network.threshold"),
-        sharpness_of_gains=("network.jacobian_surrogate.derivative", "network.spike_surrogate.derivative"),
-        slope_of_gains=("network.jacobian_surrogate.slope", "1.001 * network.jacobian_surrogate.slope"),
-    ),
     **mutations_of(
         _SPIKING_PASS, "push", _FLOSSED_SPIKING,
         alpha=("alpha=net.syn", "alpha=1.001 * net.syn"),

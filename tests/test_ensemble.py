@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_paths import PATHS, needs_kernel, using
 
 from pyflossing import (
     AdaptiveSchedule,
@@ -45,22 +46,23 @@ def _members(config, n):
     ]
 
 
-@settings(max_examples=15)
+@pytest.mark.parametrize("path", PATHS)
+@settings(max_examples=10)
 @given(
     network=st.sampled_from(NETWORKS),
     n=st.integers(1, 12),
     steps_at_once=st.sampled_from([7, 100]),
     schedule=st.sampled_from((FlossingSchedule(3, 2, 2, 2), AdaptiveSchedule(0.02, 2, 2), FlossingSchedule.none())),
 )
-def test_each_network_is_as_alone(network, n, steps_at_once, schedule):
+def test_each_network_is_as_alone(path, network, n, steps_at_once, schedule):
     """More than fit into one pass, and parts of other lengths; an adaptive schedule flosses some networks alone."""
     config = replace(SMALL, network=network, flossing=replace(SMALL.flossing, schedule=schedule))
     members = _members(config, n)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, using(path):
         patch.setattr(trajectory_pass, "_PART", steps_at_once * min(n, 9) * SMALL.trials.batch_size * SMALL.n_units)
         results = train_ensemble(members)
-    for result, member in zip(results, members, strict=True):
-        alone = train(member)
+        by_themselves = [train(member) for member in members]
+    for result, alone, member in zip(results, by_themselves, members, strict=True):
         assert result.config == member
         np.testing.assert_array_equal(result.flossing_epochs, alone.flossing_epochs)
         np.testing.assert_array_equal(result.trial_order, alone.trial_order)
@@ -69,6 +71,15 @@ def test_each_network_is_as_alone(network, n, steps_at_once, schedule):
         np.testing.assert_allclose(result.spectra, alone.spectra, atol=1e-8)
         for name, values in alone.final.items():
             np.testing.assert_allclose(result.final[name], values, atol=1e-8)
+
+
+@needs_kernel
+@pytest.mark.parametrize("network", NETWORKS)
+def test_with_the_kernel_each_network_has_the_bits_that_it_has_alone(network):
+    members = _members(replace(SMALL, network=network, dtype="float32"), 3)
+    with using("compiled"):
+        for result, member in zip(train_ensemble(members), members, strict=True):
+            assert result.same_numbers(train(member))
 
 
 def test_no_network():

@@ -1,4 +1,4 @@
-"""Claims about the reverse passes that are written out: they agree with plain autograd."""
+"""Claims about the reverse passes that are written out, in torch and compiled: they agree with plain autograd."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from kernel_paths import PATHS, using
 from network_cases import networks, random_frame, random_parameters, random_trials, seeds, surrogates
 
 from pyflossing._support.errors import NonFiniteError
@@ -16,6 +17,12 @@ from pyflossing.gradients import flossing_pass, training_pass, trajectory_pass
 from pyflossing.model.loss import drive
 from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
 from pyflossing.model.spectrum import logarithms, transient_steps
+
+
+@pytest.fixture(autouse=True, params=PATHS)
+def path(request):
+    with using(request.param):
+        yield
 
 
 class ReluNetwork(TanhNetwork):

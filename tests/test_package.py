@@ -8,12 +8,14 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy
 import pytest
 from page_code import ROOT, named
 
 import pyflossing
+from pyflossing.gradients.kernel.build import compiler
 
 
 def run(*command, **rest):
@@ -78,6 +80,15 @@ def test_wheel_carries_the_packages_and_the_julia_sources(installed, tmp_path):
         "print(_FILE.is_file(), 'parity.pytest_plugin' in [p.value for p in e(group='pytest11')])"
     )
     assert "True True" in run(installed, "-c", program, cwd=tmp_path, env=clean_environment())
+
+
+@pytest.mark.skipif(compiler() is None, reason="NO COMPILER: nothing to carry")
+def test_wheel_carries_the_compiled_kernel(installed):
+    (wheel,) = installed.parents[2].glob("*.whl")
+    assert "-py3-none-any" not in wheel.name
+    with ZipFile(wheel) as archive:
+        libraries = [name for name in archive.namelist() if name.endswith(".so")]
+    assert "pyflossing/gradients/kernel/float32-any.so" in libraries
 
 
 @pytest.mark.julia

@@ -23,6 +23,8 @@ from pyflossing.gradients.by_autograd import (
     require_finite_logarithms,
 )
 from pyflossing.gradients.frames import frames_along
+from pyflossing.gradients.kernel.library import kernel_for
+from pyflossing.gradients.kernel.passes import FrameChain, States
 from pyflossing.gradients.memory import Room, fresh, reused
 from pyflossing.gradients.qr_adjoint import qr_adjoint
 from pyflossing.gradients.training_pass import drive
@@ -50,20 +52,65 @@ def flossing_gradient(
     with torch.no_grad():
         ws, J, b = (aligned(getattr(parameters, name).detach()) for name in FLOSSED)
         inputs = aligned(inputs[:n_steps])
-        received = inputs[:, None, :]
         transient = transient_steps(n_steps)
-        chain = SpectrumPass(network, J, x, Q, drive(ws, b, received), reused, transient)  # type: ignore[arg-type]
+        kernel = kernel_for(len(J), ws, J, b, x, Q, inputs)
+        if kernel is not None and _fit(network, ws, J, b, x, Q, inputs, transient):  # type: ignore[arg-type]
+            result = _compiled(kernel, network, (ws, J, b), x, Q, inputs, transient, target)  # type: ignore[arg-type]
+            if result is not None:
+                return result
+        chain = SpectrumPass(network, J, x, Q, drive(ws, b, inputs[:, None, :]), reused, transient)  # type: ignore[arg-type]
         if not torch.isfinite(chain.logs).all():  # a decomposition in every step says in which one
-            chain = SpectrumPass(network, J, x, Q, drive(ws, b, received))  # type: ignore[arg-type]
+            chain = SpectrumPass(network, J, x, Q, drive(ws, b, inputs[:, None, :]))  # type: ignore[arg-type]
             require_finite_logarithms(chain.logs)
-        exponents = chain.logs[transient:].mean(dim=0)
-        distance = exponents - target
-        weights = torch.zeros_like(chain.logs)
-        weights[transient:] = distance * (2 / (len(distance) * (n_steps - transient)))
+        exponents, loss, weights = _loss(chain.logs, transient, target)
         h_bar, J_bar, _ = chain.adjoint(weights)
         by_name = {"ws": h_bar.T @ inputs / inputs.shape[1], "J": J_bar, "b": h_bar.sum(dim=0)}
         require_finite_gradients(by_name)
-        return FlossingGradient(exponents, float((distance**2).mean()), by_name)
+        return FlossingGradient(exponents, loss, by_name)
+
+
+def _loss(logs: Tensor, transient: int, target: float) -> tuple[Tensor, float, Tensor]:
+    """Exponents (k,), the loss, and its derivatives by the logarithms (T, k): specification (7.3), (8.1), (8.2)."""
+    exponents = logs[transient:].mean(dim=0)
+    distance = exponents - target
+    weights = torch.zeros_like(logs)
+    weights[transient:] = distance * (2 / (len(distance) * (len(logs) - transient)))
+    return exponents, float((distance**2).mean()), weights
+
+
+def _fit(
+    network: BuiltIn, ws: Tensor, J: Tensor, b: Tensor, x: Tensor, Q: Tensor, inputs: Tensor, transient: int
+) -> bool:
+    """Whether all shapes belong together and a step counts; of others torch says what is wrong."""
+    n, k, (steps, channels) = len(J), Q.shape[1], inputs.shape
+    n_states = network.n_states(n)
+    shapes = {ws: (n, channels), J: (n, n), b: (n,), x: (n_states,), Q: (n_states, k)}
+    return all(array.shape == shape for array, shape in shapes.items()) and 0 < k <= n_states and transient < steps
+
+
+def _compiled(
+    kernel: Any,
+    network: BuiltIn,
+    parameters: tuple[Tensor, Tensor, Tensor],
+    x: Tensor,
+    Q: Tensor,
+    inputs: Tensor,
+    transient: int,
+    target: float,
+) -> FlossingGradient | None:
+    """By the compiled kernel; None if a logarithm is not finite."""
+    ws, J, b = parameters
+    states = States(kernel, network, ws, J, b, None, x[:, None].contiguous(), inputs[:, None, :])
+    blocks = (_SPREAD, _LONGEST_BLOCK, _widest_spread(J.dtype))
+    frames = FrameChain(kernel, network, J, Q.contiguous(), states, transient, target, *blocks)
+    if not frames.finite:
+        return None
+    J_bar, bars = frames.adjoint()
+    result = states.adjoint(None, bars, J_bar)
+    by_name = {"ws": result.ws, "J": result.J, "b": result.b}
+    if not result.finite:
+        require_finite_gradients(by_name)
+    return FlossingGradient(frames.exponents, frames.loss, by_name)
 
 
 _SPREAD = 2.3

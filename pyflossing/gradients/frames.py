@@ -22,19 +22,29 @@ def frames_along(network: BuiltIn, J: Tensor, states: Tensor, Q: Tensor, room: R
     return (SpikingFrames if remembers or Q.shape[1] > len(J) else MemorylessFrames)(network, J, states, Q, room)
 
 
+def gains_along(network: BuiltIn, states: Tensor) -> tuple[Tensor, Tensor]:
+    """The diagonals in the Jacobians of all steps, and their derivatives by the states, from states (T + 1, N).
+
+    Those of spiking units are taken before the step, the others after it.
+    """
+    if isinstance(network, TanhNetwork):
+        rate = torch.tanh(states[1:])
+        gains = 1 - rate**2
+        return gains, -2 * rate * gains
+    if isinstance(network, SpikingNetwork):
+        surrogate, v = network.jacobian_surrogate, states[:-1] - network.threshold
+    else:
+        surrogate, v = network.surrogate, states[1:]
+    return surrogate.derivative(v), surrogate.slope(v)
+
+
 class RateFrames:
     """x' = J a(x) + u and A = diag(d(x')) J Q."""
 
     def __init__(self, network: TanhNetwork | BinaryNetwork, J: Tensor, states: Tensor, Q: Tensor, room: Room) -> None:
-        self.J, after = J, states[1:, 0]
-        if isinstance(network, TanhNetwork):
-            rate = torch.tanh(after)
-            self.gains = 1 - rate**2
-            self.gain_slopes = -2 * rate * self.gains
-        else:
-            self.gains = network.surrogate.derivative(after)
-            self.gain_slopes = network.surrogate.slope(after)
-        n_steps, n_units = after.shape
+        self.J = J
+        self.gains, self.gain_slopes = gains_along(network, states[:, 0])
+        n_steps, n_units = self.gains.shape
         self.frames = _frames(Q.T, n_steps, room)
         shape = (n_steps, Q.shape[1], n_units)
         self.products, self.A_bars, self.P_bars = (room(role, shape, J) for role in ("products", "A_bars", "P_bars"))
@@ -68,10 +78,8 @@ class SpikingFrames:
 
     def __init__(self, network: SpikingNetwork, J: Tensor, states: Tensor, Q: Tensor, room: Room) -> None:
         self.J, self.network = J, network
-        v = states[:-1, 0] - network.threshold
-        self.gains = network.jacobian_surrogate.derivative(v)
-        self.gain_slopes = network.jacobian_surrogate.slope(v)
-        n_steps, n_units = v.shape
+        self.gains, self.gain_slopes = gains_along(network, states[:, 0])
+        n_steps, n_units = self.gains.shape
         self.frames = _frames(self.first_frame(Q), n_steps, room)
         self.from_membranes = self.frames[..., :n_units]
         shape = (n_steps, Q.shape[1], n_units)

@@ -6,7 +6,8 @@ readout. Agrees with :mod:`pyflossing.gradients.by_autograd` (a test shows it).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from torch import Tensor
 from pyflossing._support.alignment import aligned
 from pyflossing.gradients import by_autograd
 from pyflossing.gradients.by_autograd import TrainingGradient, non_finite_state, require_finite_gradients, sum_is_finite
+from pyflossing.gradients.kernel.library import kernel_for
+from pyflossing.gradients.kernel.passes import States
 from pyflossing.gradients.memory import reused
 from pyflossing.gradients.trajectory_pass import TrajectoryPass, batch_major, by_steps, flat
 from pyflossing.model.loss import Parameters, cross_entropy
@@ -27,12 +30,14 @@ class Gradients(NamedTuple):
         loss, accuracy: (...), Float64.
         gradients: one per parameter.
         finite: whether every state was finite.
+        finite_gradients: whether every gradient is.
     """
 
     loss: Tensor
     accuracy: Tensor
     gradients: Parameters
     finite: bool
+    finite_gradients: bool
 
 
 def training_gradient(
@@ -48,7 +53,8 @@ def training_gradient(
     result = gradients_of_losses(network, p, inputs, targets, first_scored_step)  # type: ignore[arg-type]
     if not result.finite:
         raise non_finite_state(network, p, inputs)
-    require_finite_gradients(result.gradients._asdict())
+    if not result.finite_gradients:
+        require_finite_gradients(result.gradients._asdict())
     return TrainingGradient(float(result.loss), float(result.accuracy), result.gradients)
 
 
@@ -65,6 +71,9 @@ def gradients_of_losses(
         targets: (..., T, 1, B).
         first_scored_step: as in :func:`pyflossing.model.loss.loss_and_accuracy`.
     """
+    kernel = kernel_for(p.J.shape[-1], *p, inputs, targets)
+    if kernel is not None and _fit(network, p, inputs, targets):
+        return _stacked(kernel, network, p, inputs, targets, first_scored_step)
     p, s, y = Parameters(*map(aligned, p)), aligned(batch_major(inputs)), targets[..., 0, :]
     *leading, steps, batch, channels = s.shape
     n_units = p.J.shape[-1]
@@ -85,9 +94,7 @@ def gradients_of_losses(
             r_bar[..., counted, :] = torch.sigmoid(r[..., counted, :]).sub_(y[..., counted, :]).div_(count)
             wr_bar += r_bar[..., part, :].flatten(-2).unsqueeze(-2) @ rows
     finite = _finite(r, x0, states)
-    r, y = r[..., first:, :], y[..., first:, :]
-    loss = cross_entropy(r, y).sum(dim=(-2, -1)).double() / count
-    accuracy = ((r >= 0) == (y > 0.5)).sum(dim=(-2, -1)).double() / count
+    loss, accuracy = _judged(r[..., first:, :], y[..., first:, :], count)
 
     J_bar, received_bar, x_bar = torch.zeros_like(p.J), s.new_zeros(*leading, channels + 1, n_units), None
     received = torch.cat([s / channels, torch.ones_like(s[..., :1])], dim=-1)  # what ws and b are multiplied by
@@ -108,7 +115,53 @@ def gradients_of_losses(
         offset=r_bar.sum(dim=(-2, -1))[..., None],
         x0=x_bar.transpose(-1, -2).contiguous(),
     )
-    return Gradients(loss, accuracy, by_parameter, finite)
+    return Gradients(loss, accuracy, by_parameter, finite, sum_is_finite(by_parameter))
+
+
+def _judged(r: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Loss and accuracy of the steps (..., T, B) that count, in Float64."""
+    loss = cross_entropy(r, y).sum(dim=(-2, -1)).double() / count
+    return loss, ((r >= 0) == (y > 0.5)).sum(dim=(-2, -1)).double() / count
+
+
+def _fit(network: BuiltIn, p: Parameters, inputs: Tensor, targets: Tensor) -> bool:
+    """Whether all shapes belong together and nothing is empty; of others torch says what is wrong."""
+    *leading, steps, channels, batch = inputs.shape
+    n = p.J.shape[-1]
+    shapes = ((n, channels), (n, n), (1, n), (n,), (1,), (network.n_states(n), batch))
+    shapes_fit = all(x.shape == (*leading, *shape) for x, shape in zip(p, shapes, strict=True))
+    return shapes_fit and targets.shape == (*leading, steps, 1, batch) and min(inputs.numel(), n) > 0
+
+
+def _stacked(
+    kernel: Any, network: BuiltIn, p: Parameters, inputs: Tensor, targets: Tensor, first_scored_step: int
+) -> Gradients:
+    """By the compiled kernel, one network after the other: each has the bits that it has alone."""
+    if p.J.ndim == 2:
+        return _compiled(kernel, network, p, inputs, targets, first_scored_step)
+    results = [
+        _stacked(kernel, network, Parameters(*own), x, y, first_scored_step)
+        for *own, x, y in zip(*p, inputs, targets, strict=True)
+    ]
+    losses, accuracies, gradients, *finite = zip(*results, strict=True)
+    stacked = Parameters(*(torch.stack(arrays) for arrays in zip(*gradients, strict=True)))
+    return Gradients(torch.stack(losses), torch.stack(accuracies), stacked, *map(all, finite))
+
+
+def _compiled(
+    kernel: Any, network: BuiltIn, p: Parameters, inputs: Tensor, targets: Tensor, first_scored_step: int
+) -> Gradients:
+    p, s, y = Parameters(*(x.contiguous() for x in p)), batch_major(inputs), targets[:, 0]
+    steps, batch, _ = s.shape
+    first, count = max(first_scored_step - 1, 0), batch * (steps - first_scored_step + 1)
+    chain = States(kernel, network, p.ws, p.J, p.b, p.wr[0], p.x0, s)
+    judged = chain.judge(y.contiguous(), float(p.offset), first, count)
+    finite = chain.starts_finite and (judged.finite or bool(torch.isfinite(chain.seen).all()))
+    bars = chain.adjoint(chain.readouts)
+    assert bars.wr is not None
+    by_parameter = Parameters(bars.ws, bars.J, bars.wr[None], bars.b, judged.offset, bars.x0)
+    loss, accuracy = (torch.tensor(x, dtype=torch.float64) for x in (judged.loss, judged.accuracy))
+    return Gradients(loss, accuracy, by_parameter, finite, bars.finite and math.isfinite(judged.offset))
 
 
 def _finite(r: Tensor, x0: Tensor, states: Tensor) -> bool:

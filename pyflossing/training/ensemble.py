@@ -1,7 +1,8 @@
-"""Networks that differ in their seeds alone, trained in lock-step: a training epoch of all is one batched pass.
+"""Networks that differ in their seeds alone, trained in lock-step: in torch an epoch of all is one batched pass.
 
-Each network's numbers are those of :func:`pyflossing.training.train` to rounding (a test shows it). Flossing epochs run
-one after the other: they are QR decompositions for the most part, which gain nothing from a batch on one thread.
+Each network's numbers are those of :func:`pyflossing.training.train`: bit for bit with the compiled passes, which take
+one network after the other, and to rounding in torch (tests show it). Flossing epochs run one after the other: they are
+QR decompositions for the most part, which gain nothing from a batch on one thread.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from pyflossing._support.errors import NonFiniteError
 from pyflossing._support.threads import suitable_threads
 from pyflossing.config.settings import TrainingConfig
-from pyflossing.gradients.by_autograd import TrainingGradient, require_finite_gradients, sum_is_finite
+from pyflossing.gradients.by_autograd import TrainingGradient, require_finite_gradients
 from pyflossing.gradients.training_pass import gradients_of_losses, training_gradient
 from pyflossing.model.loss import Parameters
 from pyflossing.model.networks import BUILT_IN
@@ -41,8 +42,8 @@ def train_ensemble(configs: Iterable[TrainingConfig], callbacks: Iterable[Member
         callbacks: called with a network's index (from 0) and each of its records, in order.
 
     Returns:
-        One result for each configuration, as :func:`pyflossing.train` gives it to rounding; ``elapsed_seconds`` is the
-        whole time divided by the number of networks.
+        One result for each configuration, as :func:`pyflossing.train` gives it, in torch to rounding;
+        ``elapsed_seconds`` is the whole time divided by the number of networks.
 
     Raises:
         ValueError: configurations that differ in more than their seeds, or a network of another class than the three
@@ -99,7 +100,7 @@ def _gradients(
     inputs, targets = (torch.stack(arrays) for arrays in zip(*batches, strict=True))
     stacked = gradients_of_losses(network, parameters, inputs, targets, first)  # type: ignore[arg-type]
     losses, accuracies = stacked.loss.tolist(), stacked.accuracy.tolist()
-    finite = stacked.finite and sum_is_finite(stacked.gradients)
+    finite = stacked.finite and stacked.finite_gradients
     results = []
     for i, (config, state) in enumerate(zip(configs, states, strict=True)):
         gradients = Parameters(*(gradient[i] for gradient in stacked.gradients))

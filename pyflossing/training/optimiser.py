@@ -7,15 +7,17 @@ the authors' first update bit for bit (a test shows it).
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pyflossing._support.norms import euclidean_norm, scaled
+from pyflossing.gradients.kernel.library import Adam, address, kernel_for
 
 EPSILON = 1e-8
 """Added to the square root in Adam's denominator."""
@@ -86,6 +88,10 @@ def adam_updates(
     parameters: Sequence[Tensor], gradients: Sequence[Tensor], states: Sequence[AdamState], rates: Rates
 ) -> tuple[list[Tensor], list[AdamState]]:
     """:func:`adam_update` of several arrays at once: bit for bit the same, but each operation is called once."""
+    kernel = kernel_for(0, *parameters, *(moment for state in states for moment in (state.m, state.v)))
+    if kernel is not None and all(gradient.dtype in (torch.float32, torch.float64) for gradient in gradients):
+        pairs = [_compiled(kernel, *each, rates) for each in zip(parameters, gradients, states, strict=True)]
+        return [updated for updated, _ in pairs], [state for _, state in pairs]
     powers = {(state.power1, state.power2) for state in states}
     if len(powers) > 1:
         pairs = [adam_update(*each, rates) for each in zip(parameters, gradients, states, strict=True)]
@@ -94,6 +100,20 @@ def adam_updates(
     updated, state = adam_update(_row(parameters), _row(gradients), AdamState(m, v, *powers.pop()), rates)
     new, ms, vs = (_rows(row, parameters) for row in (updated, state.m, state.v))
     return new, [AdamState(m, v, state.power1, state.power2) for m, v in zip(ms, vs, strict=True)]
+
+
+def _compiled(
+    kernel: Any, parameter: Tensor, gradient: Tensor, state: AdamState, rates: Rates
+) -> tuple[Tensor, AdamState]:
+    """:func:`adam_update` by the compiled kernel: the same bits."""
+    wide = gradient.dtype is torch.float64
+    given = [x.contiguous() for x in (parameter, gradient, state.m, state.v)]
+    new = [torch.empty_like(given[0]) for _ in range(3)]
+    constants = Adam(*rates, EPSILON, state.power1, state.power2)
+    function = kernel.adam_of_float64 if wide else kernel.adam_of_float32
+    function(ctypes.byref(constants), parameter.numel(), *map(address, (*given, *new)))
+    updated, m, v = new
+    return updated, AdamState(m, v, state.power1 * rates.beta1, state.power2 * rates.beta2)
 
 
 def _row(arrays: Sequence[Tensor]) -> Tensor:

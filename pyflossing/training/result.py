@@ -16,6 +16,7 @@ from pyflossing._support.npz import Archive, opened_npz, write_npz
 from pyflossing._support.schema import Choice, Named, Number, Read, Table, Text
 from pyflossing._support.version import __version__
 from pyflossing.config.settings import TrainingConfig
+from pyflossing.gradients.kernel.library import path_in_use
 from pyflossing.training.declared import PARAMETERS, parameter_arrays, require_episodes, series_arrays
 
 FloatArray = npt.NDArray[np.float64]
@@ -114,13 +115,14 @@ class TrainingResult:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what computes: pyflossing, torch, numpy, Python, and the platform."""
+    """Versions of what computes: pyflossing, torch, numpy, Python, the platform, and which of the passes."""
     return {
         "pyflossing": __version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "passes": path_in_use(),
     }
 
 

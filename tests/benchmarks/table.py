@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+import beside_jax
+import in_jax
 import numpy as np
 import pytest
 import torch
@@ -58,8 +60,8 @@ PEAK = """
 import sys, torch
 from pathlib import Path
 from pyflossing import TanhNetwork
-from pyflossing.loss import Parameters
-from pyflossing.training_pass import training_gradient
+from pyflossing.model.loss import Parameters
+from pyflossing.gradients.training_pass import training_gradient
 
 def kilobytes(name):
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)]
@@ -157,7 +159,9 @@ def machine() -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    sections = {"Epochs and runs": ratios(timings()), "Memory of a training epoch, tanh": memory(), "Growth": growth()}
+    in_jax.one_thread()
+    sections = {"Beside JAX and the arithmetic": beside_jax.table()}
+    sections |= {"Epochs and runs": ratios(timings()), "Memory of a training epoch, tanh": memory(), "Growth": growth()}
     print(f"\n{machine()}")
     for title, lines in sections.items():
         print(f"\n{title}\n\n" + "\n".join(lines))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from kernel_mutations import KernelMutation
+from kernel_paths import needs_kernel, using
 from lost_precision import lost_precision, rounded
 from mutation import SMALL, RememberingJulia, forget_results
 
@@ -56,7 +58,8 @@ def remembering(julia):
 @pytest.fixture(autouse=True)
 def forget():
     forget_results()
-    yield
+    with using("torch"):
+        yield
     forget_results()
 
 
@@ -83,6 +86,17 @@ def test_rounding_keeps_so_many_bits_of_float32_and_leaves_float64_alone():
 @pytest.mark.parametrize("which", PASSES)
 def test_report_finds_a_pass_in_tf32(which, network, monkeypatch, remembering):
     with lost_precision(monkeypatch, "TF32", PASSES[which].__contains__):
+        assert failed(outcomes(remembering, network))
+
+
+@needs_kernel
+@pytest.mark.julia
+@pytest.mark.parametrize("network", _NETWORKS)
+def test_report_finds_products_of_the_kernel_in_tf32(network, monkeypatch, tmp_path, remembering):
+    with_all_bits = "all(left[m * rs + k * ks])"
+    rounded_off = "(vec)(((bits)all(left[m * rs + k * ks]) + 0x1000) & ~0x1fff)"
+    KernelMutation("vectors.h", with_all_bits, rounded_off, (), "float32").apply(monkeypatch, tmp_path)
+    with using("compiled"):
         assert failed(outcomes(remembering, network))
 
 

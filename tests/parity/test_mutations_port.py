@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
+from kernel_mutations import KERNEL_MUTATIONS
+from kernel_paths import PATHS, needs_kernel, using
 from mutation import SMALL, RememberingJulia, forget_results
 from port_mutations import MUTATIONS
+from reverse_pass_mutations import REVERSE_PASSES
 
 from parity.checks import cases, golden, golden_network, golden_training, step, training, trajectory, yardstick
 from parity.checks.model import Check
@@ -58,7 +63,8 @@ def report(julia, patterns) -> Report:
 def test_report_finds(title, monkeypatch, remembering):
     mutation = MUTATIONS[title]
     mutation.apply(monkeypatch)
-    found = report(remembering, mutation.found_by)
+    with using("torch") if title in REVERSE_PASSES else nullcontext():
+        found = report(remembering, mutation.found_by)
     assert found.counts["failed"] > 0, found.summary()
     assert found.exit_code == 1
 
@@ -69,8 +75,21 @@ def test_report_finds_another_number_of_relaxation_steps(steps, monkeypatch, rem
     assert report(remembering, ["golden/initial_state"]).counts["failed"] > 0
 
 
-def test_report_passes_without_a_mutation(remembering):
+@needs_kernel
+@pytest.mark.parametrize("title", KERNEL_MUTATIONS)
+def test_report_finds_an_error_of_the_kernel(title, monkeypatch, tmp_path, remembering):
+    mutation = KERNEL_MUTATIONS[title]
+    mutation.apply(monkeypatch, tmp_path)
+    with using("compiled"):
+        found = report(remembering, mutation.found_by)
+    assert not [outcome.error for outcome in found.outcomes if outcome.error]
+    assert found.counts["failed"] > 0, found.summary()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_report_passes_without_a_mutation(path, remembering):
     patterns = sorted({pattern for mutation in MUTATIONS.values() for pattern in mutation.found_by})
-    found = report(remembering, patterns)
+    with using(path):
+        found = report(remembering, patterns)
     assert found.exit_code == 0, found.summary()
     assert not [outcome.check.name for outcome in found.outcomes if outcome.skipped]

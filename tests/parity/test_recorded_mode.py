@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kernel_paths import using
 from mutation import Mutation
 
 from parity import __main__ as program
@@ -72,12 +73,13 @@ def test_a_mutated_port_fails_and_no_check_is_left_out(title, recorded, monkeypa
     mutation = MUTATIONS[title]
     checks = [*step.checks(), *training.checks(NETWORKS[:1], {"float64": (training.GAUSSIAN,)})]
     chosen = select(checks, mutation.found_by)
-    forget()
-    assert {outcome.status for outcome in run_checks(chosen, recorded)} == {"passed"}
-    mutation.apply(monkeypatch)
-    forget()
-    assert {outcome.status for outcome in run_checks(chosen, recorded)} == {"failed"}
-    forget()
+    with using("torch"):  # which is what is mutated
+        forget()
+        assert {outcome.status for outcome in run_checks(chosen, recorded)} == {"passed"}
+        mutation.apply(monkeypatch)
+        forget()
+        assert {outcome.status for outcome in run_checks(chosen, recorded)} == {"failed"}
+        forget()
 
 
 def forget():
