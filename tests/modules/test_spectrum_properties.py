@@ -44,7 +44,7 @@ def case(n, seed, *, batch=3, n_steps=60):
     return Pair(n, seed), state, (x, torch.arange(n_steps))
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(n=st.integers(1, 3), seed=seeds, method=methods, data=st.data())
 def test_leading_exponents_do_not_depend_on_how_many_are_computed(n, seed, method, data):
     step, state, inputs = case(n, seed)
@@ -55,7 +55,7 @@ def test_leading_exponents_do_not_depend_on_how_many_are_computed(n, seed, metho
     torch.testing.assert_close(part.exponents, whole.exponents[:, :k], rtol=0, atol=1e-7)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(n=st.integers(1, 3), seed=seeds, method=methods)
 def test_a_batch_is_its_examples_one_by_one(n, seed, method):
     step, state, (x, clock) = case(n, seed)
@@ -67,7 +67,7 @@ def test_a_batch_is_its_examples_one_by_one(n, seed, method):
         torch.testing.assert_close(alone.exponents, together.exponents[b], rtol=0, atol=1e-8)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(n=st.integers(1, 3), seed=seeds, every=st.integers(1, 6), method=methods)
 def test_sum_of_all_exponents_is_the_mean_log_determinant_however_rarely_qr_runs(n, seed, every, method):
     step, state, inputs = case(n, seed)

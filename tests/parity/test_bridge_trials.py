@@ -1,6 +1,6 @@
 """Crashes, hangs, kills and garbage of a real Julia, many times: a clear error in time, and nothing left behind.
 
-Two of each in the suite; PYFLOSSING_TRIALS=100 makes a hundred. The limits are those for a machine that does much
+One of each in the suite; PYFLOSSING_TRIALS=100 makes a hundred. The limits are those for a machine that does much
 else at the same time; `--junitxml` keeps how long each trial really took.
 """
 
@@ -23,7 +23,7 @@ from parity.bridge.errors import JuliaConnectionError, JuliaCrashed, JuliaGarble
 
 pytestmark = pytest.mark.julia
 ROOT = Path(__file__).resolve().parents[2]
-TRIALS = range(int(os.environ.get("PYFLOSSING_TRIALS", "2")))
+TRIALS = range(int(os.environ.get("PYFLOSSING_TRIALS", "1")))
 
 PEER = """
 module Peer
