@@ -39,6 +39,8 @@ DEMAND_VARIABLE = "PYFLOSSING_TESTS_NEED_JULIA"
 NO_JULIA = "NO LIVE JULIA"
 NO_JULIACALL = "NO JULIA FOR JULIACALL"
 _USERS = ("PYTHON_JULIACALL_", "PYTHON_JULIAPKG_", "PYFLOSSING_", "JULIA_")
+_PASSES = "PYFLOSSING_KERNEL"
+"""Set to "torch" or "compiled" to run all tests that way."""
 _AS_STARTED = dict(os.environ)
 
 
@@ -65,7 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test sees the user's settings, or a Julia that lies in the machine's temporary folder."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(_USERS)]:
+        for name in [name for name in os.environ if name.startswith(_USERS) and name != _PASSES]:
             patch.delenv(name)
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
