@@ -19,7 +19,7 @@ from sweep_cases import assert_same_as_alone, run_at_work, sweep, wait_for
 
 from pyflossing.sweeps import SchedulerLost, SweepStopped, run_sweep
 
-LONG = 500
+LONG = 1500  # epochs, half a second and more: time to be killed at work
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),  # Dask's client leaves sockets to the collector
 ]

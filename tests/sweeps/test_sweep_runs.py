@@ -19,7 +19,7 @@ from pyflossing import TrainingResult, train
 from pyflossing.runs import FolderInUse, Stopped, train_in
 from pyflossing.sweeps import Axis, Condition, JobsFailed, Sweep, SweepResults, SweepStopped, run_sweep
 
-LONG = 500  # epochs, a third of a second and more: time to be killed at work
+LONG = 1500  # epochs, half a second and more: time to be killed at work
 
 
 def test_a_sweep_leaves_runs_and_a_summary_and_runs_nothing_twice(tmp_path):
