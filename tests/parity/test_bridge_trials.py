@@ -136,7 +136,9 @@ def garbled(chance):
     if kind == 0:
         return chance.randbytes(chance.randrange(1, 200)), "is no answer|Julia ended"
     if kind == 1:
-        return struct.pack("<Q", chance.choice([16_000_000_000, 2**63, 2**64 - 1])), "a message of \\d+ bytes|GB are read"
+        return struct.pack(
+            "<Q", chance.choice([16_000_000_000, 2**63, 2**64 - 1])
+        ), "a message of \\d+ bytes|GB are read"
     if kind == 2:
         return struct.pack("<Q", 2**31) + b"x" * 1000, "Julia ended"  # less than was announced
     if kind == 3:
