@@ -15,13 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyflossing.modules.calling import Step
+from pyflossing.modules.calling import Step, on_flat, with_graph
 from pyflossing.modules.logs import Logs, decomposed
 from pyflossing.modules.problem import Problem
 from pyflossing.modules.result import LyapunovSpectrum
 from pyflossing.modules.stacked import pull
 from pyflossing.modules.state import StateLayout, input_at
-from pyflossing.modules.tangent import on_flat
 from pyflossing.modules.tree import map_tree
 from pyflossing.modules.ways import REFUSALS
 
@@ -31,12 +30,9 @@ Pull = Callable[[Tensor, Any, Tensor], Tensor]
 
 def pulls(step: Step, layout: StateLayout) -> Pull:
     """One evaluation of the step, and its backward pass for all cotangents."""
-    function = on_flat(step, layout)
 
     def plain(state: Tensor, x: Any, W: Tensor) -> Tensor:
-        with torch.enable_grad():
-            origin = state.detach().requires_grad_()
-            following = function(origin, x)
+        origin, following = with_graph(step, layout, state, x)
         return pull(following, origin, W)
 
     return plain
@@ -52,10 +48,8 @@ def repeated_pulls(step: Step, layout: StateLayout) -> Pull:
         def tiled(series: Tensor) -> Tensor:
             return series.repeat(k, *[1] * (series.dim() - 1)) if series.dim() and series.shape[0] == size else series
 
-        with torch.enable_grad():
-            origin = state.detach().repeat(k, 1).requires_grad_()
-            following = on_flat(step, wide)(origin, map_tree(tiled, x))
-            (found,) = torch.autograd.grad(following, origin, W.reshape(k * size, n))
+        origin, following = with_graph(step, wide, state.repeat(k, 1), map_tree(tiled, x))
+        (found,) = torch.autograd.grad(following, origin, W.reshape(k * size, n))
         return found.reshape(k, size, n)
 
     return repeated
@@ -66,9 +60,7 @@ def choose_pull(step: Step, layout: StateLayout, state: Tensor, x: Any, W: Tenso
     plain = pulls(step, layout)
     if not layout.batch or W.shape[0] == 1:
         return plain
-    with torch.enable_grad():
-        origin = state.detach().requires_grad_()
-        following = on_flat(step, layout)(origin, x)
+    origin, following = with_graph(step, layout, state, x)
     try:
         torch.autograd.grad(following, origin, W, retain_graph=True, is_grads_batched=True)
     except REFUSALS:

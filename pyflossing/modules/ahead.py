@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from pyflossing._support.norms import euclidean_norm
-from pyflossing.modules.calling import Step
+from pyflossing.modules.calling import Step, on_flat, with_graph
 from pyflossing.modules.linear import RecordedDerivative, recorded_step
 from pyflossing.modules.stacked import StackedDerivative, as_examples, plain_jacobian
 from pyflossing.modules.state import StateLayout, input_at
-from pyflossing.modules.tangent import Push, on_flat
+from pyflossing.modules.tangent import Push
 from pyflossing.modules.tree import map_tree
 from pyflossing.modules.ways import REFUSALS, Way
 
@@ -140,10 +140,8 @@ class Ahead:
         i = (first * 7919) % (end - first)
         random = torch.Generator().manual_seed(first)
         w, v = (torch.randn(states[0].shape, generator=random, dtype=states.dtype).to(states) for _ in range(2))
-        with torch.enable_grad():
-            origin = states[i].detach().requires_grad_()
-            following = self._function(origin, input_at(self._inputs, first + i))
-            (pulled,) = torch.autograd.grad(following, origin, w)
+        origin, following = with_graph(self._step, self._layout, states[i], input_at(self._inputs, first + i))
+        (pulled,) = torch.autograd.grad(following, origin, w)
         if not bool((following.detach() - states[i + 1]).abs().max() <= 1e3 * self._eps * size):
             raise RuntimeError("a recorded step is not the step itself")
         pushed = derivative.push(i, v[..., None])[..., 0]

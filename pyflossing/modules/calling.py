@@ -10,12 +10,33 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from pyflossing.modules.state import State
+from pyflossing.modules.state import State, StateLayout
 
 Step = Callable[[State, Any], State]
 """The state after one step from the present state and the input, which is None without inputs."""
+
+
+def on_flat(step: Step, layout: StateLayout) -> Callable[[Tensor, Any], Tensor]:
+    """The step as a function of flat states (*batch, n)."""
+    return lambda flat, x: layout.flatten(step(layout.unflatten(flat), x))
+
+
+def with_graph(step: Step, layout: StateLayout, flat: Tensor, x: Any) -> tuple[Tensor, Tensor]:
+    """A flat state that requires gradients, and the next one, with the graph between them."""
+    with torch.enable_grad():
+        origin = flat.detach().requires_grad_()
+        return origin, layout.flatten(step(layout.unflatten(origin), x))
+
+
+def is_connected(origin: Tensor, following: Tensor) -> bool:
+    """Whether a graph leads from one tensor to the other; zeros may also be a derivative's honest value."""
+    if not following.requires_grad:
+        return False
+    with torch.enable_grad():
+        return torch.autograd.grad(following.sum(), origin, allow_unused=True)[0] is not None
+
 
 _INPUTS = {"input", "inputs", "x", "xt", "x_t", "inp", "input_", "input_tensor", "u", "current", "token", "tokens"}
 _TIMES = {"t", "time", "tick", "clock"}

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from pyflossing._support.arguments import require_integer
-from pyflossing.modules.calling import Step, eagerly, is_layered, unwrap
+from pyflossing.modules.calling import Step, eagerly, on_flat, unwrap
 from pyflossing.modules.frame import starting_frame
 from pyflossing.modules.own_state import same_random, untouched
 from pyflossing.modules.stacked import plain_jacobian
 from pyflossing.modules.state import State, StateLayout, inputs_in
-from pyflossing.modules.steps import JacobianAction, as_step, require_out_of_place
+from pyflossing.modules.steps import JacobianAction, as_step, layout_of, require_out_of_place
 from pyflossing.modules.tangent import Push, double_backward, explain, forward_mode, given_action
+from pyflossing.modules.ways import REFUSALS
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,7 @@ def check_jacobian(
     Raises:
         ValueError: as for a spectrum's step and state; or a difference above the tolerance.
     """
-    if batch_dim is None:
-        batch_dim = 1 if is_layered(step) else 0
-    layout = StateLayout.of(state, batched=batched, dtype=dtype, batch_dim=batch_dim if batched else 0)
+    layout = layout_of(step, state, batched=batched, dtype=dtype, batch_dim=batch_dim)
     k = min(layout.n_states, 8) if k is None else require_integer("k", k, 1, layout.n_states)
     flat = layout.flatten(layout.convert(state), "state:").detach()
     x = inputs_in(x, dtype)
@@ -113,7 +112,7 @@ def _push_all(ways: dict[str, Push], state: Tensor, x: Any, frame: Tensor) -> tu
         try:
             with same_random(state.device):
                 pushed[name] = push(state, x, frame)[1]
-        except (RuntimeError, NotImplementedError, TypeError, UserWarning) as error:
+        except REFUSALS as error:
             if name in ("jacobian_action", "finite_difference"):
                 raise  # no way of torch's: the caller's own code is wrong
             unavailable[name] = explain(error)
@@ -131,7 +130,7 @@ def _finite_difference(step: Step, layout: StateLayout) -> Push:
     def push(state: Tensor, x: Any, V: Tensor) -> tuple[Tensor, Tensor]:
         def function(flat: Tensor) -> Tensor:
             with same_random(flat.device):  # noise is the same along all directions
-                return layout.flatten(step(layout.unflatten(flat), x))
+                return on_flat(step, layout)(flat, x)
 
         scale = torch.finfo(layout.dtype).eps ** (1 / 3) * max(1.0, float(state.abs().max()))
         columns = [(function(state + scale * v) - function(state - scale * v)) / (2 * scale) for v in V.unbind(-1)]

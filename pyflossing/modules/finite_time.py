@@ -17,12 +17,11 @@ from torch import Tensor
 from pyflossing._support.arguments import require_integer
 from pyflossing._support.threads import suitable_threads
 from pyflossing.modules.adjoint import choose_pull
-from pyflossing.modules.calling import eagerly
+from pyflossing.modules.calling import eagerly, on_flat
 from pyflossing.modules.hidden import tolerance
 from pyflossing.modules.logs import LOST, decomposed, shares
 from pyflossing.modules.problem import Problem, warn_of_rounding
 from pyflossing.modules.state import State, input_at
-from pyflossing.modules.tangent import on_flat
 from pyflossing.modules.ways import Method
 
 _EXPLICIT_BYTES = 2**28

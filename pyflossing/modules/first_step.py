@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyflossing.modules.calling import Step, unwrap
+from pyflossing.modules.calling import Step, is_connected, on_flat, unwrap, with_graph
 from pyflossing.modules.hidden import hides_gradient, rounding, through_no_grad, tolerance
 from pyflossing.modules.own_state import random_state, require_no_own_state, same_random, untouched
 from pyflossing.modules.state import StateLayout
@@ -128,7 +128,7 @@ def _require_parameters(step: Step, layout: StateLayout, flat: Tensor, x: Any) -
         ValueError: its next state has no graph although its state has none.
     """
     with torch.enable_grad(), same_random(flat.device):
-        trainable = layout.flatten(step(layout.unflatten(flat.detach()), x)).requires_grad
+        trainable = on_flat(step, layout)(flat.detach(), x).requires_grad
     if not trainable:
         raise ValueError(
             "no parameter that the step uses requires gradients, so that parameters have no influence on the "
@@ -193,19 +193,11 @@ def _require_examples_apart(way: Way, layout: StateLayout, flat: Tensor, x: Any,
                 "the step mixes the examples of a batch (batch normalisation? a sum over the wrong dimension? a state "
                 "(layers, B, H)?): call module.eval(), say batch_dim=, or compute one example at a time"
             )
-    if way.name == "forward" and not bool(pushed.any()):
-        with torch.enable_grad():
-            state = flat.detach().requires_grad_()
-            # a matter of the graph: zeros may also be a derivative's honest value
-            following = layout.flatten(way.step(layout.unflatten(state), x))
-            connected = following.requires_grad and (
-                torch.autograd.grad(following.sum(), state, allow_unused=True)[0] is not None
-            )
-        if not connected:
-            raise ValueError(
-                "the next state does not depend on the state by differentiable operations: look for detach(), "
-                "torch.no_grad() and comparisons in the step; spikes need a surrogate gradient"
-            )
+    if way.name == "forward" and not pushed.any() and not is_connected(*with_graph(way.step, layout, flat, x)):
+        raise ValueError(
+            "the next state does not depend on the state by differentiable operations: look for detach(), "
+            "torch.no_grad() and comparisons in the step; spikes need a surrogate gradient"
+        )
 
 
 def _directions(flat: Tensor) -> Tensor:
@@ -218,8 +210,6 @@ def _probed(way: Way, layout: StateLayout, flat: Tensor, x: Any, probe: Tensor) 
     """D V, or D' V where directions cannot be pushed: mixing shows in both."""
     if way.push is not None:
         return way.push(flat, x, probe)[1]
-    with torch.enable_grad():
-        origin = flat.detach().requires_grad_()
-        following = layout.flatten(way.step(layout.unflatten(origin), x))
+    origin, following = with_graph(way.step, layout, flat, x)
     pulled = [torch.autograd.grad(following, origin, w, retain_graph=True)[0] for w in probe.unbind(-1)]
     return torch.stack(pulled, dim=-1)

@@ -10,7 +10,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyflossing._support.norms import euclidean_norm
-from pyflossing.modules.calling import Step
+from pyflossing.modules.calling import Step, with_graph
+from pyflossing.modules.own_state import same_random
 from pyflossing.modules.state import State, StateLayout, cloned
 
 
@@ -48,9 +49,8 @@ def hides_gradient(step: Step, layout: StateLayout, state: Tensor, x: Any) -> bo
 
     def gradient(function: Step) -> Tensor:
         random = torch.Generator().manual_seed(1)
-        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-            origin = state.detach().requires_grad_()
-            following = layout.flatten(function(layout.unflatten(origin), x))
+        with same_random(state.device):
+            origin, following = with_graph(function, layout, state, x)
             w = torch.randn(following.shape, generator=random, dtype=following.dtype).to(following.device)
             if not following.requires_grad:
                 return torch.zeros_like(origin)

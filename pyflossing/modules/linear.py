@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from pyflossing.modules.calling import Step
+from pyflossing.modules.calling import Step, on_flat, with_graph
 from pyflossing.modules.recording import CannotRecordError, Recording, compiled, is_mutable, record, replayed
 from pyflossing.modules.state import StateLayout
 from pyflossing.modules.tree import leaves_of, map_tree
@@ -139,7 +139,7 @@ def recorded_step(step: Step, layout: StateLayout, state: Tensor, x: Any) -> Cal
 
     def function(flat: Tensor, *leaves: Tensor) -> tuple[Tensor, ...]:
         values = iter(leaves)
-        return (layout.flatten(step(layout.unflatten(flat), map_tree(lambda _: next(values), x))),)
+        return (on_flat(step, layout)(flat, map_tree(lambda _: next(values), x)),)
 
     with torch.no_grad():
         run = replayed(function, state, *[leaf for _, leaf in leaves_of(x)])
@@ -155,8 +155,7 @@ def _double_backward(step: Step, layout: StateLayout, x: Any) -> Callable[..., t
         *leaves, v = rest
         values = iter(leaves)
         with torch.enable_grad():
-            origin = state.detach().requires_grad_()
-            following = layout.flatten(step(layout.unflatten(origin), map_tree(lambda _: next(values), x)))
+            origin, following = with_graph(step, layout, state, map_tree(lambda _: next(values), x))
             cotangent = torch.zeros_like(following, requires_grad=True)
             (vjp,) = torch.autograd.grad(following, origin, cotangent, create_graph=True)
             (pushed,) = torch.autograd.grad(vjp, cotangent, v)

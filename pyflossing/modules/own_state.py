@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pyflossing.modules.calling import Step
+from pyflossing.modules.calling import Step, is_connected, with_graph
 from pyflossing.modules.state import StateLayout, cloned
 
 
@@ -47,7 +47,7 @@ def require_no_own_state(step: Step, layout: StateLayout, flat: Tensor, inputs: 
     Raises:
         ValueError: the step keeps a state of its own.
     """
-    if _remembers(step, layout, flat, inputs) or _is_connected(step, layout, flat, inputs):
+    if _remembers(step, layout, flat, inputs) or _reaches_back(step, layout, flat, inputs):
         raise ValueError(
             "the step gives another result when it is taken again from the same state with the same input: it keeps a "
             "state of its own (snntorch's init_hidden=True, neurons of spikingjelly, an attribute that changes), in "
@@ -73,16 +73,13 @@ def _remembers(step: Step, layout: StateLayout, flat: Tensor, inputs: Sequence[A
         return any(_differ(taken(t), states[t + 1]) for t in reversed(range(len(inputs))))
 
 
-def _is_connected(step: Step, layout: StateLayout, flat: Tensor, inputs: Sequence[Any]) -> bool:
+def _reaches_back(step: Step, layout: StateLayout, flat: Tensor, inputs: Sequence[Any]) -> bool:
     """Whether a step's result hangs together with the state before the one it was given."""
     try:
-        with torch.enable_grad(), same_random(flat.device):
-            before = flat.detach().requires_grad_()
-            middle = layout.flatten(step(layout.unflatten(before), inputs[0])).detach().requires_grad_()
-            after = layout.flatten(step(layout.unflatten(middle), inputs[min(1, len(inputs) - 1)]))
-            if not after.requires_grad:
-                return False
-            return torch.autograd.grad(after.sum(), before, allow_unused=True)[0] is not None
+        with same_random(flat.device):
+            before, middle = with_graph(step, layout, flat, inputs[0])
+            _, after = with_graph(step, layout, middle, inputs[min(1, len(inputs) - 1)])  # cut off from the first
+            return is_connected(before, after)
     except (RuntimeError, NotImplementedError):  # its graph cannot be followed; numbers have to tell
         return False
 

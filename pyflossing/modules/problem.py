@@ -23,7 +23,7 @@ from pyflossing.modules.logs import Logs, RoundingWarning, decomposed, doubtful
 from pyflossing.modules.result import LyapunovSpectrum, SpectrumSettings
 from pyflossing.modules.stacked import plain_jacobian
 from pyflossing.modules.state import State, StateLayout, input_at, inputs_in
-from pyflossing.modules.steps import JacobianAction, require_inputs, time_first
+from pyflossing.modules.steps import JacobianAction, layout_of, require_inputs, time_first
 from pyflossing.modules.ways import METHODS, PLAIN, Method
 
 _FIRST_STEPS = 8
@@ -92,9 +92,7 @@ class Problem:
                 f"method = {method!r} is not allowed with differentiable=True: plain backward passes have no gradient; "
                 "take 'auto', in which attention is written out in operations that have one"
             )
-        if batch_dim is None:
-            batch_dim = 1 if is_layered(step) else 0
-        layout = StateLayout.of(state, batched=batched, dtype=dtype, batch_dim=batch_dim if batched else 0)
+        layout = layout_of(step, state, batched=batched, dtype=dtype, batch_dim=batch_dim)
         k = layout.n_states if k is None else require_integer("k", k, 1, layout.n_states)
         if batch_first is None and is_layered(step) and batched:
             batch_first = bool(unwrap(step).batch_first)

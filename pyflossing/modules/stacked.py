@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyflossing.modules.calling import Step
+from pyflossing.modules.calling import Step, with_graph
 from pyflossing.modules.state import StateLayout
 from pyflossing.modules.tangent import Push
 from pyflossing.modules.tree import map_tree
@@ -52,9 +52,7 @@ def as_examples(inputs: Any, size: int) -> Any:
 
 def jacobians(step: Step, layout: StateLayout, flat: Tensor, x: Any) -> tuple[Tensor, Tensor]:
     """Next state (*batch, n) and Jacobians (*batch, n, n) of all examples, by n plain backward passes."""
-    with torch.enable_grad():
-        origin = flat.detach().requires_grad_()
-        following = layout.flatten(step(layout.unflatten(origin), x))
+    origin, following = with_graph(step, layout, flat, x)
     eye = torch.eye(layout.n_states, dtype=flat.dtype, device=flat.device)
     rows = pull(following, origin, eye.reshape(-1, *[1] * len(layout.batch), layout.n_states).expand(-1, *flat.shape))
     return following.detach(), rows.movedim(0, -2)

@@ -11,12 +11,21 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from pyflossing.model.networks import Network
-from pyflossing.modules.calling import Step, choose_order, in_order, layered, unwrap
+from pyflossing.modules.calling import Step, choose_order, in_order, is_layered, layered, unwrap
 from pyflossing.modules.state import State, StateLayout, cloned
 from pyflossing.modules.tree import leaves_of
 
 JacobianAction = Callable[[State, Any, State, Tensor], Tensor]
 """D V from state, input, next state and the flat directions V (*batch, n, k); same shape as V."""
+
+
+def layout_of(
+    step: Any, state: State, *, batched: bool, dtype: torch.dtype | None, batch_dim: int | None
+) -> StateLayout:
+    """The layout of a step's state; without ``batch_dim`` examples are where that kind of step has them."""
+    if batch_dim is None:
+        batch_dim = 1 if is_layered(step) else 0
+    return StateLayout.of(state, batched=batched, dtype=dtype, batch_dim=batch_dim if batched else 0)
 
 
 def as_step(

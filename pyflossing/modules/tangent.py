@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pyflossing._support.norms import euclidean_norm
-from pyflossing.modules.calling import Step
+from pyflossing.modules.calling import Step, on_flat, with_graph
 from pyflossing.modules.hidden import tolerance
 from pyflossing.modules.state import StateLayout
 from pyflossing.modules.steps import JacobianAction
@@ -111,8 +111,8 @@ def require_adjoint(step: Step, layout: StateLayout, state: Tensor, x: Any, V: T
     """
     random = torch.Generator().manual_seed(1)  # not the caller's stream
     with torch.enable_grad():
-        origin, v = state.detach().requires_grad_(), V[..., 0].detach()
-        following = on_flat(step, layout)(origin, x)
+        origin, following = with_graph(step, layout, state, x)
+        v = V[..., 0].detach()
         w = torch.randn(following.shape, generator=random, dtype=following.dtype).to(following.device).requires_grad_()
         (vjp,) = torch.autograd.grad(following, origin, w, create_graph=True)
         pushed = torch.autograd.grad(vjp, w, v, allow_unused=True)[0] if vjp.requires_grad else None
@@ -151,7 +151,3 @@ def explain(error: BaseException) -> str:
     advice = next((advice for sign, advice in _ADVICE if sign in words), "")
     first = words.split(". ")[0][:200]
     return f"{advice} [{first}]" if advice else first
-
-
-def on_flat(step: Step, layout: StateLayout) -> Callable[[Tensor, Any], Tensor]:
-    return lambda flat, x: layout.flatten(step(layout.unflatten(flat), x))

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pyflossing.modules.calling import Step
+from pyflossing.modules.calling import Step, is_connected, with_graph
 from pyflossing.modules.hidden import tolerance
 from pyflossing.modules.own_state import same_random
 from pyflossing.modules.state import State, StateLayout
@@ -143,13 +143,8 @@ def require_gradient(step: Step, layout: StateLayout, state: Tensor, x: Any) -> 
     Raises:
         RuntimeError: the next state does not depend on the state by differentiable operations.
     """
-    with torch.enable_grad():
-        origin = state.detach().requires_grad_()
-        following = layout.flatten(step(layout.unflatten(origin), x))
-        if following.requires_grad:
-            (found,) = torch.autograd.grad(following.sum(), origin, allow_unused=True)
-        if not following.requires_grad or found is None:
-            raise RuntimeError("the next state does not require grad with respect to the state")
+    if not is_connected(*with_graph(step, layout, state, x)):
+        raise RuntimeError("the next state does not require grad with respect to the state")
 
 
 def _require_agreement(
