@@ -23,7 +23,7 @@ import pyflossing
 from parity.bridge.errors import JuliaConnectionError, JuliaError
 from parity.bridge.recorded import RecordingConnection
 from parity.checks import all_checks
-from parity.connect import CHOICES, NoJulia, connect
+from parity.connect import NoJulia, add_options, connect
 from parity.kernels import run_all
 from parity.obtain import describe, search
 from parity.own import command as own
@@ -93,8 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="checks whose name contains or matches NAME (repeatable)",
     )
-    parser.add_argument("--julia", choices=CHOICES, default="auto", help="the connection to Julia (default: auto)")
-    parser.add_argument("--julia-path", metavar="PATH", help="this Julia and no other (or set PYFLOSSING_JULIA)")
+    add_options(parser)
     parser.add_argument(
         "--report",
         metavar="DIR",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,12 @@ from parity.sources import MODULE_NAME, module_file, reference_folder, sources_h
 
 Choice = Literal["auto", "juliacall", "executable", "recorded"]
 CHOICES: tuple[Choice, ...] = ("auto", "juliacall", "executable", "recorded")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a command by which a user wishes for a connection."""
+    parser.add_argument("--julia", choices=CHOICES, default="auto", help="the connection to Julia (default: auto)")
+    parser.add_argument("--julia-path", metavar="PATH", help="this Julia and no other (or set PYFLOSSING_JULIA)")
 
 
 class NoJulia(Exception):

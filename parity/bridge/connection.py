@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from parity.bridge.wire import Argument, Result
+
+_Self = TypeVar("_Self", bound="Closing")
+
+
+class Closing:
+    """A connection that a ``with`` block closes."""
+
+    def close(self) -> None:
+        """End it. May be called again."""
+        raise NotImplementedError
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class JuliaConnection(Protocol):

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from parity.bridge import wire
+from parity.bridge.connection import Closing
 from parity.bridge.juliacall_worker import answer
 from parity.obtain.model import to_stderr
 from parity.sources import reference_folder
 
 
-class InProcessConnection:
+class InProcessConnection(Closing):
     """Calls functions of `module_name` in `module_file` through `main`, which is `juliacall.Main`.
 
     A call cannot be timed out, a crash of Julia is the crash of this process, and an interrupt may end either.
@@ -42,14 +42,6 @@ class InProcessConnection:
 
     def close(self) -> None:
         """The Julia belongs to whoever opened it, and goes on."""
-
-    def __enter__(self) -> InProcessConnection:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _warnings() -> list[str]:

@@ -6,10 +6,10 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 
 from parity.bridge import wire
 from parity.bridge.child import Child
+from parity.bridge.connection import Closing
 from parity.bridge.errors import JuliaAnswerTooLong, JuliaConnectionError, JuliaCrashed, JuliaGarbled, JuliaTimeout
 from parity.bridge.patience import FIRST_CALL, factor, seconds_for
 
@@ -27,7 +27,7 @@ class _TooLong(Exception):
         self.size = size
 
 
-class ProcessConnection:
+class ProcessConnection(Closing):
     """Calls functions in a child process that answers in the format of `parity.bridge.wire`.
 
     One call at a time, whichever thread it comes from; a call's `timeout` counts from its turn, and without one the
@@ -86,14 +86,6 @@ class ProcessConnection:
             self._child.end(_CLOSE_GRACE)
         finally:
             self._lock.release()
-
-    def __enter__(self) -> ProcessConnection:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _exchange(self, during: str, request: wire.Chunks, timeout: float) -> wire.Reply:
         with self._lock:

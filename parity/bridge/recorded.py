@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from types import TracebackType
 
 from parity.bridge import wire
-from parity.bridge.connection import JuliaConnection
+from parity.bridge.connection import Closing, JuliaConnection
 from parity.bridge.errors import JuliaConnectionError, JuliaError, NotRecorded, StaleTranscript
 from parity.bridge.transcript import RECORD_COMMAND, Transcript, describe_call, digest_of
 
@@ -15,7 +14,7 @@ from parity.bridge.transcript import RECORD_COMMAND, Transcript, describe_call, 
 _NO_BACKTRACE = "(backtraces are not recorded)"
 
 
-class RecordingConnection:
+class RecordingConnection(Closing):
     """Passes calls on to `inner` and keeps the answers, errors thrown in Julia included.
 
     `sources_hash` is that of the Julia sources behind `inner`. A call that is answered differently the second
@@ -61,14 +60,6 @@ class RecordingConnection:
         """Close `inner`; `save` still works."""
         self._inner.close()
 
-    def __enter__(self) -> RecordingConnection:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _keep(self, digest: str, described: str, reply: wire.Reply) -> None:
         answer = b"".join(wire.encode_reply(reply))
         if self._transcript.answers.setdefault(digest, answer) != answer:
@@ -76,7 +67,7 @@ class RecordingConnection:
         self._transcript.calls[digest] = described
 
 
-class RecordedConnection:
+class RecordedConnection(Closing):
     """Answers from a transcript, as long as it was recorded with the present Julia sources."""
 
     def __init__(self, path: Path, sources_hash: str) -> None:
@@ -112,11 +103,3 @@ class RecordedConnection:
     def close(self) -> None:
         """Refuse further calls."""
         self._closed = True
-
-    def __enter__(self) -> RecordedConnection:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

@@ -132,12 +132,17 @@ def _readout(config: TrainingConfig, record: records.EpochRecord) -> Array:
 
 def totals(config: TrainingConfig) -> dict[str, int]:
     """Training and flossing epochs of the whole run."""
-    schedule, episodes, n_flossing = config.flossing.schedule, 0, 0
-    for epoch in range(1, config.n_epochs + 1):
+    return {"epochs": config.n_epochs, "flossing epochs": n_flossing_epochs(config, config.n_epochs)}
+
+
+def n_flossing_epochs(config: TrainingConfig, n_epochs: int) -> int:
+    """How many flossing epochs the schedule has before the first ``n_epochs`` training epochs and among them."""
+    schedule, episodes, found = config.flossing.schedule, 0, 0
+    for epoch in range(1, n_epochs + 1):
         length = schedule.episode_length(epoch, episodes, None, None)
-        n_flossing += length
+        found += length
         episodes += bool(length and epoch > 1)
-    return {"epochs": config.n_epochs, "flossing epochs": n_flossing}
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -6,11 +6,10 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from parity.bridge import wire
-from parity.bridge.connection import JuliaConnection
+from parity.bridge.connection import Closing, JuliaConnection
 from parity.bridge.errors import JuliaError, StaleTranscript
 from parity.bridge.in_process import InProcessConnection
 from parity.bridge.recorded import RecordedConnection
@@ -24,7 +23,7 @@ OWN_SOURCES = "files of one's own"
 """Stands for the hash of the reference in transcripts that are not of it."""
 
 
-class Julia:
+class Julia(Closing):
     """An open Julia; end it with ``close`` or by leaving a ``with`` block.
 
     Attributes:
@@ -132,14 +131,6 @@ class Julia:
     def close(self) -> None:
         """End the Julia. May be called again."""
         self._connection.close()
-
-    def __enter__(self) -> Julia:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _names(self, path: Path, module: str | None, key: str, digest: str) -> list[str]:
         if isinstance(self._connection, RecordedConnection):

@@ -12,6 +12,7 @@ import numpy as np
 from parity.bridge.connection import JuliaConnection
 from parity.bridge.errors import JuliaError, NotRecorded
 from parity.checks.cases import PARAMETERS, Case
+from parity.checks.free_running import n_flossing_epochs
 from parity.checks.julia_run import JuliaEpoch, flossing_case, start, training_case
 from parity.checks.trajectory import julia_flossing, julia_training
 from parity.checks.yardstick import as_tensor
@@ -33,7 +34,8 @@ class Clock:
 
     def __init__(self, config: TrainingConfig, most: int, say: Callable[[str], None]) -> None:
         self._config, self._say = config, say
-        self._n = {"training": most, "flossing": _flossing_epochs(config, most)}
+        n_flossing = n_flossing_epochs(config, most) if config.flossing.n_exponents else 0
+        self._n = {"training": most, "flossing": n_flossing}
         self._done, self._began, self._told = 0, time.monotonic(), time.monotonic()
 
     def tell(self, julia: JuliaConnection) -> None:
@@ -62,15 +64,6 @@ class Clock:
             ahead = f"; about {_words(rest)} more" if self._done > max(20, total / 50) else ""
             what = f"flossing epoch {of.flossing_epoch} before epoch" if of.flossing_epoch else "epoch"
             self._say(f"{what} {of.epoch} of {self._n['training']} compared{ahead}")
-
-
-def _flossing_epochs(config: TrainingConfig, most: int) -> int:
-    schedule, episodes, found = config.flossing.schedule, 0, 0
-    for epoch in range(1, most + 1 if config.flossing.n_exponents else 1):
-        length = schedule.episode_length(epoch, episodes, None, None)
-        found += length
-        episodes += bool(length and epoch > 1)
-    return found
 
 
 def _seconds(julia: JuliaConnection, config: TrainingConfig, n: dict[str, int]) -> float:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from parity.connect import CHOICES, connect
+from parity.connect import add_options, connect
 from parity.provenance import provenance
 from parity.report import as_text, write
 from parity.runs.compare import MOST_SECONDS, compare_run
@@ -103,8 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="time for measuring the divergence horizon (default: %(default)g)",
     )
-    parser.add_argument("--julia", choices=CHOICES, default="auto", help="the connection to Julia (default: auto)")
-    parser.add_argument("--julia-path", metavar="PATH", help="this Julia and no other (or set PYFLOSSING_JULIA)")
+    add_options(parser)
     parser.add_argument("--report", metavar="DIR", help=f"folder for the report (default: {_FOLDER}/NAME)")
     return parser
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from parity.checks.cases import threshold_distance
 from parity.checks.free_running import HORIZON
 from parity.checks.julia_run import JuliaEpoch
-from parity.checks.model import Array
 from parity.checks.yardstick import as_tensor
+from parity.runs.parting import margins
 from pyflossing.config import TrainingConfig
-from pyflossing.model import loss
 from pyflossing.model.networks import TanhNetwork
 from pyflossing.training.records import Record
 
@@ -42,19 +40,18 @@ class Flips:
             return
         config, case = self._config, of.case
         inputs = as_tensor(case.inputs[: case.n_steps] if of.flossing_epoch else case.inputs, config.dtype)
-        margins = []
         trials = case.inputs.shape[2]
+        both = []
         for parameters in (
             ours.parameters._asdict(),
             {n: as_tensor(p, config.dtype) for n, p in of.parameters.items()},
         ):
-            ws, J, b, x0 = (parameters[name] for name in ("ws", "J", "b", "x0"))
-            states = loss.trajectory(config.network, J, x0[:, :trials], loss.drive(ws, b, inputs))
-            margins.append(_distance(config, states.permute(1, 2, 0).numpy()))
-        differing = (margins[0] > 0) != (margins[1] > 0)
+            started = parameters | {"x0": parameters["x0"][:, :trials]}
+            both.append(margins(config.network, started, inputs))
+        differing = (both[0] > 0) != (both[1] > 0)
         if differing.any():
             step = int(np.flatnonzero(differing.any(axis=(0, 1)))[0])
-            here = np.maximum(*(np.abs(margin[..., step]) for margin in margins))
+            here = np.maximum(*(np.abs(margin[..., step]) for margin in both))
             self.found = bool(here[differing[..., step]].max() <= HORIZON * here.max())
         if not self.found:
             self.before["flossing epochs" if of.flossing_epoch else "epochs"] += 1
@@ -62,9 +59,3 @@ class Flips:
     def rows(self, unit: str, rows: int) -> int:
         """How many of so many rows of a series may be compared."""
         return min(rows, self.before[unit]) if self.found else rows
-
-
-def _distance(config: TrainingConfig, states: Array) -> Array:
-    found = threshold_distance(config.network, states)
-    assert found is not None
-    return found

@@ -6,9 +6,11 @@ follows that step cannot be compared; what comes before it must be the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from torch import Tensor
 
 from parity.bridge.connection import JuliaConnection
 from parity.checks import bounds, general
@@ -18,7 +20,7 @@ from parity.checks.model import Array
 from parity.checks.trajectory import julia_states
 from parity.checks.yardstick import as_tensor
 from pyflossing.model import loss
-from pyflossing.model.networks import TanhNetwork
+from pyflossing.model.networks import Network, TanhNetwork
 
 _MOVING = ("ws", "J", "b", "x0")
 
@@ -42,10 +44,9 @@ def parting(julia: JuliaConnection, case: Case, dtype: str) -> Parting | None:
     """Where the trajectories of a case part; None if they do not, or the units have no threshold."""
     if isinstance(case.network, TanhNetwork):
         return None
-    ws, J, b, x0 = (as_tensor(case.parameters[name], dtype) for name in _MOVING)
-    drive = loss.drive(ws, b, as_tensor(case.inputs, dtype))
-    ours = loss.trajectory(case.network, J, x0, drive).permute(1, 2, 0).numpy()
-    distance, theirs = (_distance(case, states) for states in (ours, julia_states(julia, case, dtype)))
+    parameters = {name: as_tensor(case.parameters[name], dtype) for name in _MOVING}
+    distance = margins(case.network, parameters, as_tensor(case.inputs, dtype))
+    theirs = _distance(case.network, julia_states(julia, case, dtype))
     differing = (distance > 0) != (theirs > 0)
     if not differing.any():
         return None
@@ -53,6 +54,13 @@ def parting(julia: JuliaConnection, case: Case, dtype: str) -> Parting | None:
     here, far = differing[:, :, step], np.abs(distance[:, :, step]).astype(np.float64)
     before = replace(case, inputs=case.inputs[: step + 1])
     return Parting(step + 1, float(far[here].max()), bool(_turned_by_rounding(before, far, dtype)[here].all()))
+
+
+def margins(network: Network, parameters: Mapping[str, Tensor], inputs: Tensor) -> Array:
+    """How far our states lie above their threshold, (N, B, T), under inputs (T, S, B)."""
+    ws, J, b, x0 = (parameters[name] for name in _MOVING)
+    states = loss.trajectory(network, J, x0, loss.drive(ws, b, inputs))
+    return _distance(network, states.permute(1, 2, 0).numpy())
 
 
 def _turned_by_rounding(case: Case, far: Array, dtype: str) -> Array:
@@ -83,7 +91,7 @@ def _margins_of_copies(case: Case) -> tuple[Array, Array]:
         ws, J, b, x0 = (as_tensor(copies[name], kind) for name in _MOVING)
         drive = ws[:, None] @ as_tensor(case.inputs, kind) / ws.shape[-1] + b[:, None, :, None]
         states = general.trajectory(case.network, J, x0, drive).permute(0, 2, 3, 1).numpy()
-        found.append(np.stack([_distance(case, copy) for copy in states]))
+        found.append(np.stack([_distance(case.network, copy) for copy in states]))
     return found[0], found[1]
 
 
@@ -92,7 +100,7 @@ def _differ(*margins: Array) -> bool:
     return bool((rasters != rasters[0]).any())
 
 
-def _distance(case: Case, states: Array) -> Array:
-    found = threshold_distance(case.network, states)
+def _distance(network: Network, states: Array) -> Array:
+    found = threshold_distance(network, states)
     assert found is not None
     return found

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Literal, cast
 
 from parity.checks.cases import julia_network
-from pyflossing._support.arguments import FieldError, require_choice
+from pyflossing._support.arguments import require_choice
 from pyflossing.config import TrainingConfig
-from pyflossing.config.legacy import LEGACY_PARAMETERS, without_legacy_form
+from pyflossing.config.legacy import LEGACY_PARAMETERS, typed_number, without_legacy_form
 from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
-from pyflossing.runs.checkpoints import Checkpoint
-from pyflossing.runs.folder import CHECKPOINT, CONFIG, RESULT, of_config
+from pyflossing.runs.folder import CONFIG, result_so_far
 from pyflossing.training.result import TrainingResult
 
 DEFAULT_NETWORK, DEFAULT_DTYPE = "spiking", "float32"
@@ -57,7 +56,7 @@ def wanted(words: Sequence[str], network: str | None = None, dtype: str | None =
         raise ValueError(
             f"a TOML file, a run's folder, or {len(names)} values are needed, not {len(given)}: {' '.join(names)}"
         )
-    numbers = [_number(name, word) for name, word in zip(names, given, strict=True)]
+    numbers = [typed_number(name, word) for name, word in zip(names, given, strict=True)]
     kind = DEFAULT_NETWORK if network is None else network
     of_type = require_choice("--dtype", DEFAULT_DTYPE if dtype is None else dtype, ("float32", "float64"))
     config = TrainingConfig.from_legacy(*numbers, network=kind, dtype=cast(Literal["float32", "float64"], of_type))
@@ -98,21 +97,4 @@ def _of_path(path: Path) -> Wanted:
 def _of_folder(folder: Path) -> Wanted:
     if not (folder / CONFIG).is_file():
         raise FileNotFoundError(f"{folder} holds no run: there is no {CONFIG} in it")
-    config, title = TrainingConfig.load(folder / CONFIG), folder.resolve().name
-    if (folder / RESULT).exists():
-        return Wanted(config, title, of_config(TrainingResult.load(folder / RESULT), config, folder / RESULT))
-    try:
-        found = of_config(Checkpoint.load(folder / CHECKPOINT), config, folder / CHECKPOINT)
-    except FileNotFoundError:
-        return Wanted(config, title)
-    result = found.history.result(config, found.initial, found.state.parameters, found.elapsed_seconds)
-    return Wanted(config, title, result)
-
-
-def _number(name: str, word: str) -> int | float:
-    for kind in (int, float):
-        try:
-            return kind(word if word.isascii() else "")
-        except ValueError:
-            continue
-    raise FieldError(name, word, "it must be a number")
+    return Wanted(TrainingConfig.load(folder / CONFIG), folder.resolve().name, result_so_far(folder))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pyflossing._support.arguments import FieldError
 from pyflossing._support.words import shortened
 from pyflossing.cli.errors import Refused
 
@@ -32,7 +31,7 @@ def config_of_values(values: Sequence[str] | None, network: str, dtype: str) -> 
         Refused: not 33 values, or one that is no number.
         ValueError: a value out of range, naming it.
     """
-    from pyflossing.config.legacy import LEGACY_PARAMETERS  # noqa: PLC0415
+    from pyflossing.config.legacy import LEGACY_PARAMETERS, typed_number  # noqa: PLC0415
     from pyflossing.config.settings import TrainingConfig  # noqa: PLC0415 - these need torch
 
     words = " ".join(values or ()).replace(",", " ").split()
@@ -42,14 +41,5 @@ def config_of_values(values: Sequence[str] | None, network: str, dtype: str) -> 
         raise Refused(f"there is no option {shortened(unknown[0])} (see --help)")
     if len(words) != len(names):
         raise Refused(f"{len(names)} values are needed, not {len(words)}: {' '.join(names)}")
-    numbers = [_number(name, word) for name, word in zip(names, words, strict=True)]
+    numbers = [typed_number(name, word) for name, word in zip(names, words, strict=True)]
     return TrainingConfig.from_legacy(*numbers, network=network, dtype=dtype)  # type: ignore[arg-type]
-
-
-def _number(name: str, word: str) -> int | float:
-    for kind in (int, float):
-        try:
-            return kind(word if word.isascii() else "")
-        except ValueError:
-            continue
-    raise FieldError(name, word, "it must be a number")

@@ -41,7 +41,7 @@ def show(
     A run that has not ended is shown from its log; its picture, from its last checkpoint.
     """
     from pyflossing.cli.run_folder import RunFolder  # noqa: PLC0415 - these need torch
-    from pyflossing.cli.sources import load_run  # noqa: PLC0415
+    from pyflossing.runs.folder import result_so_far  # noqa: PLC0415
     from pyflossing.training.result import TrainingResult  # noqa: PLC0415
 
     run = RunFolder.read(source) if source.is_dir() else None
@@ -53,7 +53,7 @@ def show(
     if run is None:
         result = TrainingResult.load(require_file(source, "a result"))
     else:
-        result = load_run(source) if run.state == "finished" or plot is not None else None
+        result = result_so_far(source) if run.state == "finished" or plot is not None else None
     config = run.config if run is not None else result.config  # type: ignore[union-attr]
     if plot is not None:
         if result is None:

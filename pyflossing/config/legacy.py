@@ -83,6 +83,20 @@ _WITHOUT_LEGACY_NAME: dict[str, tuple[float, str]] = {
 _COUPLINGS: dict[int, Literal["gaussian", "orthogonal"]] = {1: "gaussian", 3: "orthogonal"}
 
 
+def typed_number(name: str, word: str) -> int | float:
+    """The number that somebody has typed for a parameter.
+
+    Raises:
+        ValueError: it is none.
+    """
+    for kind in (int, float):
+        try:
+            return kind(word if word.isascii() else "")
+        except ValueError:
+            continue
+    raise FieldError(name, word, "it must be a number")
+
+
 def arguments_of(values: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of ``TrainingConfig``, but for network and dtype; see :meth:`TrainingConfig.from_legacy`."""
     p = _numbers(_bind(values, named))

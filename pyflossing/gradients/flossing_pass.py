@@ -84,8 +84,8 @@ def _fit(
     """Whether all shapes belong together and a step counts; of others torch says what is wrong."""
     n, k, (steps, channels) = len(J), Q.shape[1], inputs.shape
     n_states = network.n_states(n)
-    shapes = {ws: (n, channels), J: (n, n), b: (n,), x: (n_states,), Q: (n_states, k)}
-    return all(array.shape == shape for array, shape in shapes.items()) and 0 < k <= n_states and transient < steps
+    shapes = ((ws, (n, channels)), (J, (n, n)), (b, (n,)), (x, (n_states,)), (Q, (n_states, k)))
+    return all(array.shape == shape for array, shape in shapes) and 0 < k <= n_states and transient < steps
 
 
 def _compiled(

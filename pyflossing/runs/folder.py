@@ -241,6 +241,22 @@ def _checked(
     return require_path("folder", folder), require_callables("callbacks", callbacks)
 
 
+def result_so_far(folder: Path) -> TrainingResult | None:
+    """The result of a run's folder, or what its last checkpoint has of one; None before the first checkpoint.
+
+    Raises:
+        ValueError: a file is damaged, or of other settings than the folder's.
+    """
+    config = TrainingConfig.load(folder / CONFIG)
+    if (folder / RESULT).exists():
+        return of_config(TrainingResult.load(folder / RESULT), config, folder / RESULT)
+    try:
+        found = of_config(Checkpoint.load(folder / CHECKPOINT), config, folder / CHECKPOINT)
+    except FileNotFoundError:
+        return None
+    return found.history.result(found.config, found.initial, found.state.parameters, found.elapsed_seconds)
+
+
 def of_config(found: _Found, config: TrainingConfig, path: Path) -> _Found:
     """What a file of a run's folder holds, if it is of the folder's settings.
 
