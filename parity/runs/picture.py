@@ -36,6 +36,9 @@ def draw(report: RunReport, path: Path) -> None:
     axes = figure.subplots(2, 3, sharex="col", squeeze=False)
     for column, (name, title) in enumerate(_PANELS):
         _pair(report, name, title, axes[0, column], axes[1, column])
+    shown = {label: line for ax in axes.flat for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    if shown:  # one for all panels, where it hides no curve
+        figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), frameon=False)
     figure.suptitle(report.provenance.get("run", ""), fontsize=10)
     content = BytesIO()
     figure.savefig(content, format="png", dpi=120)
@@ -54,7 +57,6 @@ def _pair(report: RunReport, name: str, title: str, above: Axes, below: Axes) ->
     marker = "o" if n == 1 else None
     above.plot(x, theirs, color=_JULIA, lw=3, alpha=0.45, label="Julia", marker=marker)
     above.plot(x, ours, color=_PYTHON, lw=1, label="Python", marker=marker)
-    above.legend(frameon=False)
     distance = np.abs(ours - theirs)
     below.plot(
         x,
@@ -75,7 +77,6 @@ def _pair(report: RunReport, name: str, title: str, above: Axes, below: Axes) ->
             what = "divergence horizon" if rows < judged.computed else "end of what was measured"
             for ax in (above, below):
                 ax.axvline(rows + 0.5, color=_BOUND, lw=1, ls=":", label=what if ax is below else None)
-    below.legend(frameon=False)
 
 
 def _first_column(rows: Array) -> Array:
