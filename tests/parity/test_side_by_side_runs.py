@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from conditioning import Tally, without_flaws
-from hypothesis import Phase, given, settings
+from conditioning import Tally, directions_left, without_flaws
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 import pyflossing
 from parity import strategies
 from parity.bridge.errors import JuliaError
-from parity.checks.cases import PARAMETERS
+from parity.checks.cases import PARAMETERS, Case
 from parity.checks.comparators import Estimate, identical
 from parity.checks.free_running import Series, simulation
 from pyflossing import NonFiniteError, TrainingConfig
+from pyflossing.training import loop
+from pyflossing.training.records import FlossingRecord
+from pyflossing.training.state import initial_state
 
 pytestmark = pytest.mark.julia
 FUNCTIONS = {"trainSRNNflossing": "spiking", "trainRNNflossing": "tanh"}
@@ -26,6 +31,13 @@ FEWER = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
 """An example is several runs; to shrink one that fails would take minutes."""
+
+TWO_SATURATED_UNITS = (
+    "2 3 1 2 0 2 1 1 12 17 19 22 2000 382133602 390478 0.018704929976413334 0.18574899348024643 0.4634339467239803 3 "
+    "1.727740958479123 0.0 1.9 2 1.6568183036237711 0.0 1.3433227995365904 -0.7104243117940162 0.08001587105659168 "
+    "0.9394130628134757 2 1 55044273529 -0.34756266368837846"
+)
+"""A direction is lost in epoch 2 of ours and in epoch 3 of Julia's; in Float64 it never is."""
 
 
 def same(title, ours, theirs):
@@ -65,9 +77,60 @@ def numbers(result):
     return found | {f"final {name}": values for name, values in result.final.items()}
 
 
-def place(error):
-    """Training and flossing epoch of an error's text; rounding decides in which step a direction is lost."""
-    return re.findall(r"epoch \d+", str(error))
+@dataclass(frozen=True, order=True)
+class Stop:
+    """Where a run ended early: training and flossing epoch, the latter infinite in training, and the text."""
+
+    epoch: int
+    flossing_epoch: float
+    text: str = field(compare=False)
+
+    @classmethod
+    def of(cls, error):
+        epoch, *flossing_epoch = map(int, re.findall(r"epoch (\d+)", str(error)))
+        return cls(epoch, flossing_epoch[0] if flossing_epoch else np.inf, str(error))
+
+
+def until_it_stops(run):
+    """What it gives, or None, and where it stopped, or None."""
+    try:
+        return run(), None
+    except (NonFiniteError, JuliaError) as error:
+        if isinstance(error, JuliaError) and "NonFiniteError" not in str(error):
+            raise
+        return None, Stop.of(error)
+
+
+def decided_by_rounding(config, stop):
+    """Whether a run may as well go on there: a later direction, of which in Float64, too, less is left than rounding.
+
+    Which of a zero and a rounding is left of it depends on the algorithm of the QR decomposition.
+    """
+    lost = re.search(r"local exponent (\d+)", stop.text)
+    if not lost or lost[1] == "1":
+        return False
+    state = initial_state(config)
+    parameters = None
+    with contextlib.suppress(NonFiniteError):  # at the same place
+        for record in loop.run(config, state):
+            if isinstance(record, FlossingRecord) and (record.epoch, record.flossing_epoch) == (
+                stop.epoch,
+                stop.flossing_epoch,
+            ):
+                parameters = record.parameters
+                break
+    trial = config.draw_trials(1, config.flossing.trial_steps, config.input_seed(stop.epoch + stop.flossing_epoch))
+    case = Case(
+        title=stop.text,
+        network=config.network,
+        parameters={name: values.numpy() for name, values in (parameters or state.parameters)._asdict().items()},
+        inputs=trial.inputs,
+        targets=trial.targets,
+        first_scored_step=1,
+        frame=state.frame.numpy(),
+        n_steps=config.flossing.n_steps,
+    )
+    return directions_left(case, config.dtype) < int(lost[1])
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -76,19 +139,24 @@ def test_a_random_run_agrees_until_its_horizon(function, julia):
 
     @FEWER
     @given(call=strategies.legacy_calls())
+    @example(call=dict(zip(strategies.NAMES, map(ast.literal_eval, TWO_SATURATED_UNITS.split()), strict=True)))
     def property_(call):
         tally.examples += 1
-        config = TrainingConfig.from_legacy(**call, network=FUNCTIONS[function])
         train = getattr(pyflossing, function)
-        try:
-            ours = train(**call, progress=False)
-        except NonFiniteError as error:
+        config = TrainingConfig.from_legacy(**call, network=FUNCTIONS[function])
+        ours, stop = until_it_stops(lambda: train(**call, progress=False))
+        theirs, their_stop = until_it_stops(lambda: julia.call(function, *call.values()))
+        if stop or their_stop:
             tally.kinds["stopped"] += 1
-            with pytest.raises(JuliaError, match="NonFiniteError") as stopped:
-                julia.call(function, *call.values())
-            assert place(error) == place(stopped.value), f"ours says {error}, Julia {stopped.value}"
-            return
-        theirs = by_name(julia.call(function, *call.values()))
+            first = min(each for each in (stop, their_stop) if each)
+            if not decided_by_rounding(config, first):
+                assert stop == their_stop, f"ours: {stop}, Julia: {their_stop}"
+                return
+            tally.kinds["stopped by rounding"] += 1
+            call = call | {"E": first.epoch - 1}
+            config = TrainingConfig.from_legacy(**call, network=FUNCTIONS[function])
+            ours, theirs = train(**call, progress=False), julia.call(function, *call.values())
+        theirs = by_name(theirs)
         same("flossing epochs", ours.flossing_epochs.reshape(-1, 2), np.reshape(theirs["flossing_epochs"], (-1, 2)))
         same("trial order", ours.trial_order, theirs["trial_order"])
         for name in ("ws", "wr", "b", "offset", *(["J"] if call["IC"] == 1 else [])):
