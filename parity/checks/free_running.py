@@ -229,9 +229,9 @@ def until_horizon(
     size = np.abs(values.reshape(len(values), -1)).max(axis=1)
     by_passes, general = _scatter(ours), _scatter(theirs)
     limit = bounds.admitted(by_passes, general, size, eps) + more
-    rows = _rows_before(limit > HORIZON * size)
+    rows = _leading(limit <= HORIZON * size)
     # what is imprecise must not make its own horizon
-    fair = _rows_before(bounds.admitted(general, general, size, eps) + more > HORIZON * size)
+    fair = _leading(bounds.admitted(general, general, size, eps) + more <= HORIZON * size)
     usual = _scatter(ours, np.median) if turned else by_passes
     flaw = bounds.imprecise(usual[:fair], general[:fair], size[:fair], eps, _MOST_OURS)
     rows = fair if flaw else rows
@@ -240,8 +240,9 @@ def until_horizon(
     return Estimate(values[:rows], bound, _CAUSE, rms_ours, rms_theirs, flaw)
 
 
-def _rows_before(beyond: Array) -> int:
-    return int(np.argmax(beyond)) if beyond.any() else len(beyond)
+def _leading(within: Array) -> int:
+    """How many rows hold before the first that does not, as where a moved run is no longer finite."""
+    return len(within) if within.all() else int(np.argmin(within))
 
 
 def _scatter(runs: Array, middle: Callable[..., Array] = np.mean) -> Array:
@@ -259,7 +260,7 @@ def _accuracy(ours: Run, theirs: Moved, terms: int, rows: int) -> Estimate:
     scatter = _scatter(theirs.readouts)
     limit = bounds.admitted(scatter, scatter, 0.0, 0.0)
     share = undecided_share(ours.readouts, limit[:, None, None, None], terms)
-    rows = min(rows, _rows_before(share > MOST_UNDECIDED))
+    rows = min(rows, _leading(share <= MOST_UNDECIDED))
     return Estimate(ours.rows["accuracy"][:rows], share[:rows], _CAUSE)
 
 

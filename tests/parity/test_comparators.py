@@ -105,3 +105,14 @@ def test_imprecise_runs_of_ours_do_not_make_their_own_horizon():
     assert len(limited.values) == 8
     assert "ours is imprecise" in limited.flaw
     assert not limited.judge(values).passed
+
+
+def test_a_moved_run_that_is_no_longer_finite_ends_the_horizon_and_one_of_ours_alone_is_a_flaw():
+    rng = np.random.default_rng(1)
+    values, finite = np.ones(8), 1 + 1e-7 * rng.standard_normal((16, 8))
+    broken = finite.copy()
+    broken[3, 5:] = np.nan
+    limited = until_horizon(values, finite, broken, 1e-7)
+    assert len(limited.values) == 5
+    assert limited.judge(values[:5]).passed
+    assert "ours is imprecise" in until_horizon(values, broken, finite, 1e-7).flaw
