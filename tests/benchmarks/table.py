@@ -8,22 +8,15 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 import beside_jax
+import growth
 import in_jax
 import numpy as np
 import pytest
 import torch
-
-from pyflossing import TanhNetwork, TrainingConfig
-from pyflossing.gradients import flossing_pass, training_pass
-from pyflossing.training.epochs import batch
-from pyflossing.training.state import initial_state
 
 OTHERS = {"literal torch": "literal torch", "julia": "our Julia", "floor": "floor", "one after the other": "one by one"}
 
@@ -96,55 +89,6 @@ def memory() -> list[str]:
     return lines
 
 
-def _training(config):
-    data = batch(config, 1, np.arange(1, config.trials.batch_size + 1))
-    parameters = initial_state(config).parameters
-    return lambda: training_pass.training_gradient(config.network, parameters, *data, 20)
-
-
-def _flossing(config):
-    state, settings = initial_state(config), config.flossing
-    p, inputs = state.parameters, torch.randn(settings.trial_steps, 1)
-    start = (p.x0[:, 0], state.frame, inputs, settings.n_steps, 0.0)
-    return lambda: flossing_pass.flossing_gradient(config.network, p, *start)
-
-
-def _units(config, n):
-    return replace(config, n_units=n, flossing=replace(config.flossing, n_exponents=n))
-
-
-SIZES = {
-    "T": (_training, (150, 300, 600, 1200), lambda c, n: replace(c, trials=replace(c.trials, n_steps=n))),
-    "B": (_training, (8, 16, 32, 64), lambda c, n: replace(c, trials=replace(c.trials, batch_size=n))),
-    "N": (_training, (40, 80, 160, 320), _units),
-    "Tp": (_flossing, (30, 55, 110, 220), lambda c, n: replace(c, flossing=replace(c.flossing, n_steps=n))),
-    "nLE": (_flossing, (10, 20, 40, 80), lambda c, n: replace(c, flossing=replace(c.flossing, n_exponents=n))),
-    "N = nLE": (_flossing, (40, 80, 160, 320), _units),
-}
-
-
-def growth() -> list[str]:
-    """Exponents a of time ~ size^a of tanh epochs, fitted over the sizes; the other sizes are the README's."""
-    base = replace(TrainingConfig(), network=TanhNetwork())
-    lines = ["| epoch | size | values | ms | exponent |", "|---|---|---|---|---|"]
-    for size, (kind, values, changed) in SIZES.items():
-        found = [1e3 * _median(kind(changed(base, value))) for value in values]
-        exponent = np.polyfit(np.log(values), np.log(found), 1)[0]
-        cells = [", ".join(map(str, values)), ", ".join(f"{ms:.3g}" for ms in found), f"{exponent:.2f}"]
-        lines.append(f"| {kind.__name__[1:]} | {size} | {' | '.join(cells)} |")
-    return lines
-
-
-def _median(function, repeats: int = 9) -> float:
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return median(times)
-
-
 def machine() -> str:
     """What the timings were taken on."""
     information = Path("/proc/cpuinfo")
@@ -161,7 +105,11 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     in_jax.one_thread()
     sections = {"Beside JAX and the arithmetic": beside_jax.table()}
-    sections |= {"Epochs and runs": ratios(timings()), "Memory of a training epoch, tanh": memory(), "Growth": growth()}
+    sections |= {
+        "Epochs and runs": ratios(timings()),
+        "Memory of a training epoch, tanh": memory(),
+        "Growth": growth.table(),
+    }
     print(f"\n{machine()}")
     for title, lines in sections.items():
         print(f"\n{title}\n\n" + "\n".join(lines))

@@ -1,0 +1,145 @@
+"""How the time of an epoch's gradient grows: exponents a of time ~ size^a, beside JAX, the arithmetic, and two threads.
+
+Sizes that are not varied are those of the original's call, with a tanh network. Wall time, medians; JAX has one thread.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+from dataclasses import replace
+from statistics import median
+
+import beside_jax
+import in_jax
+import numpy as np
+import torch
+
+from pyflossing import TanhNetwork, TrainingConfig
+from pyflossing.gradients import flossing_pass, training_pass
+from pyflossing.gradients.by_autograd import FLOSSED
+from pyflossing.model.loss import Parameters
+from pyflossing.training.epochs import batch
+from pyflossing.training.state import initial_state
+
+SECONDS = 1.0
+"""How long one function is called, but for the first call, and at least once."""
+
+
+def timed(function):
+    """Median wall time of a call in ms."""
+    function()
+    times = []
+    while sum(times) < SECONDS:
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return 1e3 * median(times)
+
+
+def training(config):
+    """Ours and JAX's gradient of a training epoch, and its operations."""
+    data, first = batch(config, 1, np.arange(1, config.trials.batch_size + 1)), config.task.first_scored_step
+    p = initial_state(config).parameters
+
+    def theirs():
+        import jax
+
+        arrays, trials = [in_jax.array(x) for x in p], [in_jax.array(x) for x in data]
+        compiled = in_jax.training_gradient(config.network, config.trials.n_steps, config.trials.batch_size, first)
+        return lambda: jax.block_until_ready(compiled(arrays, *trials))
+
+    ours = lambda: training_pass.training_gradient(config.network, p, *data, first)  # noqa: E731
+    return ours, theirs, beside_jax.operations(config)[0]
+
+
+def flossing(config):
+    """Ours and JAX's gradient of a flossing epoch, and its operations."""
+    state, settings = initial_state(config), config.flossing
+    p, x, inputs = state.parameters, state.parameters.x0[:, 0], torch.randn(settings.trial_steps, 1)
+
+    def theirs():
+        import jax
+
+        arrays = [in_jax.array(getattr(p, name)) for name in FLOSSED]
+        start = [in_jax.array(y) for y in (x, state.frame, inputs)]
+        compiled = in_jax.flossing_gradient(config.network, settings.n_steps, settings.target)
+        return lambda: jax.block_until_ready(compiled(arrays, *start))
+
+    def ours():
+        return flossing_pass.flossing_gradient(
+            config.network, p, x, state.frame, inputs, settings.n_steps, settings.target
+        )
+
+    return ours, theirs, beside_jax.operations(config)[2]
+
+
+def ensemble(config_and_members):
+    """Training of several networks at once, as ``--ensemble`` does it; JAX's is mapped over them."""
+    config, members = config_and_members
+    data, first = batch(config, 1, np.arange(1, config.trials.batch_size + 1)), config.task.first_scored_step
+    p = Parameters(*(x.expand(members, *x.shape).contiguous() for x in initial_state(config).parameters))
+    many = [x.expand(members, *x.shape).contiguous() for x in data]
+
+    def theirs():
+        import jax
+
+        arrays, trials = [in_jax.array(x) for x in p], [in_jax.array(x) for x in many]
+        one = in_jax.training_gradient(config.network, config.trials.n_steps, config.trials.batch_size, first)
+        compiled = jax.jit(jax.vmap(one))
+        return lambda: jax.block_until_ready(compiled(arrays, *trials))
+
+    ours = lambda: training_pass.gradients_of_losses(config.network, p, *many, first)  # noqa: E731
+    return ours, theirs, members * beside_jax.operations(config)[0]
+
+
+def _units(config, n):
+    return replace(config, n_units=n, flossing=replace(config.flossing, n_exponents=n))
+
+
+def _with_32(config, n):
+    return replace(config, n_units=n, flossing=replace(config.flossing, n_exponents=32))
+
+
+SIZES = {
+    "T": (training, (150, 300, 600, 1200), lambda c, n: replace(c, trials=replace(c.trials, n_steps=n))),
+    "B": (training, (8, 16, 32, 64), lambda c, n: replace(c, trials=replace(c.trials, batch_size=n))),
+    "N": (training, (80, 160, 320, 640, 1280), _units),
+    "networks": (ensemble, (1, 4, 16, 64), lambda c, n: (c, n)),
+    "Tp": (flossing, (30, 55, 110, 220), lambda c, n: replace(c, flossing=replace(c.flossing, n_steps=n))),
+    "k": (flossing, (10, 20, 40, 80), lambda c, n: replace(c, flossing=replace(c.flossing, n_exponents=n))),
+    "N, k = 32": (flossing, (80, 160, 320, 640, 1280), _with_32),
+    "N = k": (flossing, (80, 160, 320, 640), _units),
+}
+
+
+def table():
+    """One line for each size that is varied."""
+    base = replace(TrainingConfig(), network=TanhNetwork())
+    per_ms, _ = beside_jax.rates(base)
+    head = ["epoch", "size", "values", "ms", "exponent", "/ JAX", "/ arithmetic", "two threads / one"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for size, (kind, values, changed) in SIZES.items():
+        found, jax, floor, two = [], [], [], []
+        for value in values:
+            ours, theirs, operations = kind(changed(base, value))
+            found.append(timed(ours))
+            floor.append(found[-1] * per_ms / operations)
+            if importlib.util.find_spec("jax"):
+                jax.append(found[-1] / timed(theirs()))
+            if (os.cpu_count() or 1) > 1:
+                torch.set_num_threads(2)
+                two.append(timed(ours) / found[-1])
+                torch.set_num_threads(1)
+        exponent = np.polyfit(np.log(values), np.log(found), 1)[0]
+        ratios = [", ".join(f"{ratio:.2f}" for ratio in each) for each in (jax, floor, two)]
+        cells = [", ".join(map(str, values)), ", ".join(f"{ms:.3g}" for ms in found), f"{exponent:.2f}", *ratios]
+        lines.append(f"| {kind.__name__} | {size} | {' | '.join(cells)} |")
+    return lines
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    in_jax.one_thread()
+    print("\n".join(table()))
