@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -100,12 +101,19 @@ def skip_or_fail() -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
-def _executable() -> JuliaInstallation | str:
+def _executable(tmp_path_factory: pytest.TempPathFactory) -> JuliaInstallation | str:
     def look() -> JuliaInstallation | str:
         attempts = search(want="executable")
         return attempts[-1].found or describe(attempts)
 
-    return _with_users_settings(look)
+    found = _with_users_settings(look)
+    if isinstance(found, str) or os.name == "nt":
+        return found
+    # Tests compile much and compute little: with fewer optimisations Julia takes two thirds of the time.
+    program = tmp_path_factory.mktemp("less optimised") / "julia"
+    program.write_text(f'#!/bin/sh\nexec "{found.executable}" -O1 "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return replace(found, executable=program)
 
 
 @pytest.fixture(scope="session")
@@ -115,15 +123,6 @@ def julia_installation(_executable: JuliaInstallation | str) -> JuliaInstallatio
         _skip_or_fail(_executable)
     assert isinstance(_executable, JuliaInstallation)
     return _executable
-
-
-@pytest.fixture(scope="session")
-def unoptimised_julia(julia_installation: JuliaInstallation, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same Julia as a program that starts and compiles faster, for tests that start many and compute little."""
-    program = tmp_path_factory.mktemp("unoptimised") / "julia"
-    program.write_text(f'#!/bin/sh\nexec "{julia_installation.executable}" -O0 "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
-    return str(program)
 
 
 @pytest.fixture(scope="session")

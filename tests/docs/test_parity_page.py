@@ -49,9 +49,9 @@ def words(text):
 
 
 @pytest.mark.julia
-def test_the_page_runs_as_it_stands(tmp_path, julia_installation, unoptimised_julia):
+def test_the_page_runs_as_it_stands(tmp_path, julia_installation):
     beside = Path(sys.executable).parent
-    named = {"PYFLOSSING_JULIA": unoptimised_julia, **julia_installation.environment}
+    named = {"PYFLOSSING_JULIA": str(julia_installation.executable), **julia_installation.environment}
     environment = os.environ | named | {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     code, said, n_files = 0, "", 0
     for language, text, name in steps():

@@ -47,12 +47,12 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def jl(folder, julia_installation, unoptimised_julia):
+def jl(folder, julia_installation):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in julia_installation.environment.items():
             patch.setenv(name, value)
         before = set(descendants(os.getpid()))
-        with parity.julia("executable", path=unoptimised_julia) as opened:
+        with parity.julia("executable", path=str(julia_installation.executable)) as opened:
             opened.include(folder / "my.jl")
             yield opened
         assert set(descendants(os.getpid())) <= before

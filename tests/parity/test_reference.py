@@ -26,8 +26,7 @@ def julia_run(installation, *arguments, cwd):
 
 
 def test_reference_passes_its_own_tests(julia_installation, tmp_path):
-    # nearly all of its time is compilation, hence little optimisation
-    result = julia_run(julia_installation, "-O1", str(reference_folder() / "test" / "runtests.jl"), cwd=tmp_path)
+    result = julia_run(julia_installation, str(reference_folder() / "test" / "runtests.jl"), cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("Test Summary") == 7
 
@@ -65,7 +64,7 @@ def test_include_in_a_plain_session_gives_the_training_functions(julia_installat
         trainRNNflossing{(values[0], 10**5, *values[2:])}
     """.replace("'", '"')
     with subprocess.Popen(
-        [str(julia_installation.executable), "--startup-file=no", "-O1", "-e", program],
+        [str(julia_installation.executable), "--startup-file=no", "-e", program],
         cwd=tmp_path,
         env=os.environ | dict(julia_installation.environment),
         stdout=subprocess.PIPE,
