@@ -1,4 +1,4 @@
-"""Claims about ``python -m parity`` as a user meets it, in processes of its own."""
+"""Claims about ``python -m parity`` as a user meets it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,7 @@ from pathlib import Path
 
 import pytest
 from julia_process import children, descendants, is_gone, julia_of, wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def parity(*arguments, cwd, timeout=120, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "parity", *arguments],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+from parity_command import ROOT, parity, parity_here
 
 
 def julia_settings(installation):
@@ -43,7 +31,9 @@ def test_report_from_any_folder_against_live_julia(tmp_path, julia_installation)
 
 
 def test_recorded_transcripts_stand_in_and_nobody_can_miss_it(tmp_path):
-    result = parity("--julia", "recorded", "--only", "streams", "--only", "task", "--only", "weights", cwd=tmp_path)
+    result = parity_here(
+        "--julia", "recorded", "--only", "streams", "--only", "task", "--only", "weights", cwd=tmp_path
+    )
     assert result.returncode == 0, result.stderr + result.stdout
     assert result.stdout.count("NO LIVE JULIA") == 2  # above the table and below it
     document = json.loads((tmp_path / "parity-report" / "only" / "report.json").read_text())
@@ -57,7 +47,9 @@ def test_without_julia_and_network_the_report_falls_back_and_says_why(tmp_path):
     tools = tmp_path / "bin"
     tools.mkdir()  # an empty PATH: no julia, no apt-get
     cache = tmp_path / "cache"
-    result = parity("--only", "weights", cwd=tmp_path, PATH=str(tools), PYFLOSSING_CACHE=str(cache), HOME=str(tmp_path))
+    result = parity_here(
+        "--only", "weights", cwd=tmp_path, PATH=str(tools), PYFLOSSING_CACHE=str(cache), HOME=str(tmp_path)
+    )
     assert result.returncode == 0, result.stderr
     assert "no julia on PATH" in result.stderr
     assert "this machine has no apt-get and no dpkg" in result.stderr
@@ -83,7 +75,7 @@ def test_an_explicit_julia_that_is_broken_is_never_replaced(tmp_path):
     broken = tmp_path / "julia"
     broken.write_text("#!/bin/sh\nexit 3\n")
     broken.chmod(0o755)
-    result = parity("--julia-path", str(broken), cwd=tmp_path)
+    result = parity_here("--julia-path", str(broken), cwd=tmp_path)
     assert result.returncode == 2
     assert str(broken) in result.stderr
     assert not (tmp_path / "parity-report" / "report.json").exists()
@@ -99,21 +91,21 @@ def test_an_explicit_julia_that_is_broken_is_never_replaced(tmp_path):
     ],
 )
 def test_bad_usage_is_explained_with_exit_code_2(arguments, said, tmp_path):
-    result = parity(*arguments, cwd=tmp_path)
+    result = parity_here(*arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert said in result.stderr
     assert "Traceback" not in result.stderr
 
 
 def test_list_shows_every_check_and_compares_nothing(tmp_path):
-    result = parity("--list", cwd=tmp_path)
+    result = parity_here("--list", cwd=tmp_path)
     assert result.returncode == 0
     assert "weights/live/gaussian" in result.stdout
     assert not list(tmp_path.iterdir())
 
 
 def test_doctor_explains_each_place_without_fetching(tmp_path):
-    result = parity("doctor", cwd=tmp_path, PATH="", PYFLOSSING_CACHE=str(tmp_path / "cache"))
+    result = parity_here("doctor", cwd=tmp_path, PATH="", PYFLOSSING_CACHE=str(tmp_path / "cache"))
     assert result.returncode == 1
     for place in ("juliapkg", "PATH", "Debian archive"):
         assert f"{place}: not found" in result.stdout
@@ -125,8 +117,8 @@ def test_doctor_advises_to_fetch_only_where_that_can_work(tmp_path):
     if not Path("/usr/bin/apt-get").exists():
         pytest.skip("needs apt")
     cache = str(tmp_path / "cache")
-    can = parity("doctor", cwd=tmp_path, PATH="/usr/bin:/bin", PYFLOSSING_CACHE=cache)
-    cannot = parity("doctor", cwd=tmp_path, PATH=str(tmp_path), PYFLOSSING_CACHE=cache)
+    can = parity_here("doctor", cwd=tmp_path, PATH="/usr/bin:/bin", PYFLOSSING_CACHE=cache)
+    cannot = parity_here("doctor", cwd=tmp_path, PATH=str(tmp_path), PYFLOSSING_CACHE=cache)
     assert "fetch it (72 MB)" in can.stdout or "name no mirror of Debian" in can.stdout
     assert "fetch it (72 MB)" not in cannot.stdout
     assert "no apt-get and no dpkg" in cannot.stdout
@@ -137,13 +129,13 @@ def test_a_report_of_some_checks_leaves_that_of_all_alone(tmp_path):
     full = tmp_path / "parity-report" / "report.json"
     full.parent.mkdir()
     full.write_text("the full report")
-    result = parity("--only", "streams/golden/randn_f32", cwd=tmp_path)
+    result = parity_here("--only", "streams/golden/randn_f32", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert full.read_text() == "the full report"
     assert json.loads((tmp_path / "parity-report" / "only" / "report.json").read_text())["counts"]["passed"]
     assert f"written: {Path('parity-report/only/report.json')}" in result.stdout
     # a folder that was named is used for both
-    parity("--only", "streams/golden/randn_f32", "--report", "mine", cwd=tmp_path)
+    parity_here("--only", "streams/golden/randn_f32", "--report", "mine", cwd=tmp_path)
     assert (tmp_path / "mine" / "report.json").exists()
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from parity_command import ROOT, parity, parity_here
 
 from parity.connect import NoJulia, connect
 from parity.obtain import describe, search
 from parity.obtain.environment import for_julia
 from parity.obtain.julia_project import how_to_make, installed_juliacall, project_problem
 
-ROOT = Path(__file__).resolve().parents[2]
 GOOD = "echo pyflossing-probe 1.10.8 caught"
 
 
@@ -158,17 +156,6 @@ def test_the_environment_of_a_julia_keeps_where_packages_are_and_drops_what_stee
     }
 
 
-def parity(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "parity", *arguments],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
 @pytest.mark.julia
 def test_settings_of_another_julia_do_not_reach_ours(tmp_path: Path, julia_installation) -> None:  # type: ignore[no-untyped-def]
     found = julia_installation
@@ -217,7 +204,7 @@ def test_a_juliacall_that_does_not_start_gives_a_notice_that_nobody_misses(
 
 
 def test_every_report_that_is_not_through_juliacall_says_why(tmp_path: Path) -> None:
-    none = parity("--only", "streams/golden/randn_f32", cwd=tmp_path)
+    none = parity_here("--only", "streams/golden/randn_f32", cwd=tmp_path)
     assert "juliacall: not used, because none of these checks calls Julia" in none.stdout
-    recorded = parity("--julia", "recorded", "--only", "task/live", cwd=tmp_path)
+    recorded = parity_here("--julia", "recorded", "--only", "task/live", cwd=tmp_path)
     assert "juliacall: not used, because --julia recorded was asked for" in recorded.stdout
