@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from kernel_paths import KINDS, PATHS, needs_kernel, using, using_kind
 from network_cases import networks, random_frame, random_parameters, random_trials, seeds, surrogates
 
+from pyflossing import TrainingConfig
 from pyflossing.gradients import flossing_pass, training_pass
 from pyflossing.gradients.kernel import build, library
 from pyflossing.gradients.kernel.passes import States
 from pyflossing.model.loss import drive, trajectory
 from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
 from pyflossing.model.spectrum import logarithms
+from pyflossing.runs import train_in
 from pyflossing.training.optimiser import AdamState, Rates, adam_updates
 
 ROUNDINGS = {torch.float64: 1e-10, torch.float32: 2e-3}
@@ -217,9 +219,10 @@ def test_the_path_is_named(path):
         assert library.path_in_use().split()[0] == path
 
 
-def test_a_wrong_path_is_refused():
+def test_a_wrong_path_is_refused_before_anything_is_written(tmp_path):
     with using("fast"), pytest.raises(ValueError, match="PYFLOSSING_KERNEL = 'fast' is not allowed"):
-        library.path_in_use()
+        train_in(tmp_path / "run", TrainingConfig())
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_libraries_torch_is_used_unless_the_kernel_is_asked_for(monkeypatch, tmp_path):

@@ -48,12 +48,14 @@ def run_in_folder(
     require_seconds("--checkpoint-every", checkpoint_every)
     with stop_on_signals(ends_process=True) as stop:
         from pyflossing.cli.progress import shown  # noqa: PLC0415 - these need torch
+        from pyflossing.gradients.kernel.library import path_in_use  # noqa: PLC0415
         from pyflossing.runs.folder import FolderInUse, Stopped, train_or_resume  # noqa: PLC0415
         from pyflossing.training.sizes import require_training_fits  # noqa: PLC0415
 
         talks = not (quiet or as_json)
         line = _opening_line(folder, config, must_resume)
         require_training_fits(config)
+        path_in_use()
         if talks:
             write_line(line)
         progress: Any = shown(config) if talks else nullcontext(None)

@@ -29,6 +29,7 @@ from pyflossing._support.folders import LOCK, FolderInUse, alone_in, require_no_
 from pyflossing._support.threads import suitable_threads
 from pyflossing._support.words import plain
 from pyflossing.config.settings import TrainingConfig
+from pyflossing.gradients.kernel.library import path_in_use
 from pyflossing.runs.checkpoints import Checkpoint
 from pyflossing.runs.log import log_line, log_of_series
 from pyflossing.training.loop import run
@@ -101,6 +102,7 @@ def train_in(
     """
     place, called = _checked(folder, callbacks, checkpoint_every, stop)
     require_training_fits(require_instance("config", config, (TrainingConfig,)))
+    path_in_use()  # refused before there is a folder
     with _new_run(place, config):
         return _go_on(place, Checkpoint.of_new_run(config), called, checkpoint_every, stop)
 
