@@ -52,6 +52,7 @@ def random_config(chance: random.Random, n_epochs: int) -> TrainingConfig:
     flossing = Flossing(
         n_exponents=chance.randint(0, min(n_units, 40)), n_steps=chance.randint(13, 20), trial_steps=22,
         schedule=schedule, n_trials=chance.randint(1, 2), clip_norm=chance.choice([float("inf"), 0.1]),
+        learning_rate=chance.choice([None, 0.01]),
     )  # fmt: skip
     return TrainingConfig(
         network=network,

@@ -64,7 +64,7 @@ FIELDS: dict[Callable[..., Any], dict[str, Kind]] = {
            "optimiser.clip_norm": CLIP},
     Flossing: {"flossing.n_exponents": NATURAL, "flossing.target": FLOAT, "flossing.n_steps": POSITIVE,
                "flossing.trial_steps": POSITIVE, "flossing.schedule": OBJECT, "flossing.clip_norm": CLIP,
-               "flossing.n_trials": POSITIVE},
+               "flossing.n_trials": POSITIVE, "flossing.learning_rate": FLOAT},
     FlossingSchedule: {f"flossing.schedule.{name}": NATURAL for name in ("before", "episode", "n_episodes")}
                       | {"flossing.schedule.period": POSITIVE},
     lambda **given: AdaptiveSchedule(**{"threshold": 1e-3, "episode": 1, "n_episodes": 1, **given}):

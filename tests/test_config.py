@@ -63,11 +63,14 @@ tasks = st.one_of(
 usual_clip_norm = st.just(0.03)
 no_clip_norm = st.just(math.inf)
 clip_norms = st.sampled_from([0.03, 1e-5, math.inf])
+no_rate = st.none()
 decay = st.floats(0, 1, exclude_max=True)
 
 
 @st.composite
-def configs(draw, schedules=periodic, training_clip_norms=usual_clip_norm, flossing_clip_norms=no_clip_norm):
+def configs(
+    draw, schedules=periodic, training_clip_norms=usual_clip_norm, flossing_clip_norms=no_clip_norm, rates=no_rate
+):
     task = draw(tasks)
     network = draw(st.one_of(networks, st.just(SpikingNetwork.per_step())))
     n_units = draw(st.integers(1, 9))
@@ -85,6 +88,7 @@ def configs(draw, schedules=periodic, training_clip_norms=usual_clip_norm, floss
             spectrum_steps + draw(small),
             draw(schedules),
             draw(flossing_clip_norms),
+            learning_rate=draw(rates),
         ),
         optimiser=Adam(draw(finite), draw(decay), draw(decay), draw(training_clip_norms)),
         seeds=Seeds(draw(seeds), draw(st.integers(1, 2**50)), draw(seeds), draw(seeds)),
@@ -112,7 +116,7 @@ def test_legacy_round_trip(config):
     assert TrainingConfig.from_legacy(*values, network=config.network).to_legacy() == values
 
 
-@given(config=configs(st.one_of(periodic, adaptive), clip_norms, clip_norms))
+@given(config=configs(st.one_of(periodic, adaptive), clip_norms, clip_norms, st.none() | finite))
 def test_toml_round_trip(config):
     assert TrainingConfig.from_toml(config.to_toml()) == config
 
@@ -310,6 +314,7 @@ def test_a_run_that_would_draw_from_seed_zero_is_refused(base, epochs, schedule)
     [
         replace(TrainingConfig(), optimiser=Adam(clip_norm=1.0)),
         replace(TrainingConfig(), flossing=Flossing(clip_norm=0.03)),
+        replace(TrainingConfig(), flossing=Flossing(learning_rate=0.01)),
         replace(TrainingConfig(), flossing=Flossing(n_trials=2)),
         replace(TrainingConfig(), trials=Trials(offset=-0.5)),
         replace(TrainingConfig(), flossing=replace(Flossing(), schedule=AdaptiveSchedule(1e-3, 5, 2))),

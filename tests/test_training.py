@@ -28,7 +28,9 @@ from pyflossing import (
     train,
 )
 from pyflossing.gradients import by_autograd
+from pyflossing.gradients.by_autograd import FLOSSED
 from pyflossing.julia_random import MersenneTwister
+from pyflossing.model.loss import Parameters
 from pyflossing.training.loop import run
 from pyflossing.training.progress import Progress
 from pyflossing.training.records import EpochRecord, FlossingRecord
@@ -176,6 +178,27 @@ def test_flossing_with_a_clip_norm_remembers_gradients_of_that_norm_at_most(norm
     for name, adam in second.adam.items():
         given_norm = float(torch.linalg.vector_norm(adam.m)) / (1 - config.optimiser.beta1)
         assert given_norm == pytest.approx(min(norms[name], norm), rel=1e-5)
+
+
+def test_flossings_own_learning_rate_is_that_of_its_updates_alone():
+    flossing = replace(SMALL.flossing, schedule=FlossingSchedule.before_training(1), learning_rate=0.0625)
+    config = replace(SMALL, flossing=flossing, n_epochs=2)
+    state = initial_state(config)
+    before = state.parameters
+    _, first, second = run(config, state)
+    # Adam's first step is the learning rate in every entry whose gradient is not tiny
+    for start, end, names, rate in (
+        (before, first.parameters, FLOSSED, 0.0625),
+        (first.parameters, second.parameters, Parameters._fields, 0.001),
+    ):
+        for name in names:
+            assert float((getattr(end, name) - getattr(start, name)).abs().max()) == pytest.approx(rate, rel=1e-2)
+
+
+def test_flossing_at_the_optimisers_rate_is_the_default():
+    own = replace(SMALL.flossing, learning_rate=SMALL.optimiser.learning_rate)
+    assert train(replace(SMALL, flossing=own)).same_numbers(train(SMALL))
+    assert not train(replace(SMALL, flossing=replace(own, learning_rate=0.01))).same_numbers(train(SMALL))
 
 
 def test_flossing_averages_over_its_trials():

@@ -82,6 +82,8 @@ def _settings(config: TrainingConfig) -> dict[str, str]:
         flossed += f", over {flossing.n_trials} trials"
     if flossing.clip_norm < math.inf:
         flossed += f", gradients clipped to {flossing.clip_norm:g}"
+    if flossing.learning_rate is not None:
+        flossed += f", learning rate {flossing.learning_rate:g}"
     when = ", ".join(f"{name} {value}" for name, value in values.items())
     seeds = ", ".join(f"{name} {getattr(config.seeds, name)}" for name in type(config.seeds).LIMITS)
     return {

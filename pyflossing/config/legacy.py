@@ -74,10 +74,11 @@ LEGACY_PARAMETERS = (
 )
 _NAMES = tuple(parameter.name for parameter in LEGACY_PARAMETERS)
 _LEGACY_NAME = {parameter.field: parameter.name for parameter in LEGACY_PARAMETERS if parameter.field}
-_WITHOUT_LEGACY_NAME: dict[str, tuple[float, str]] = {
+_WITHOUT_LEGACY_NAME: dict[str, tuple[float | None, str]] = {
     "optimiser.clip_norm": (Adam.clip_norm, "the legacy form knows 0.03 only"),
     "flossing.clip_norm": (Flossing.clip_norm, "the legacy form does not clip flossing"),
     "flossing.n_trials": (Flossing.n_trials, "the legacy form flosses one trial"),
+    "flossing.learning_rate": (Flossing.learning_rate, "the legacy form has one learning rate, lr"),
     "trials.offset": (Trials.offset, "the legacy form's inputs are 0 and I1"),
 }
 _COUPLINGS: dict[int, Literal["gaussian", "orthogonal"]] = {1: "gaussian", 3: "orthogonal"}

@@ -146,6 +146,8 @@ class Flossing:
         n_trials: over how many trials, with inputs of their own, exponents, loss and gradients of each flossing epoch
             are averaged; trial j starts from column j of the initial state, modulo the columns that there are. The
             published code has one. Ours: several make gradients less noisy.
+        learning_rate: of flossing's Adam; None, the default, is the optimiser's, as in the published code (ours where
+            it is given). Rounded to Float32 at use.
 
     Raises:
         ValueError: a number out of range.
@@ -158,6 +160,7 @@ class Flossing:
     schedule: FlossingSchedule | AdaptiveSchedule = field(default_factory=FlossingSchedule)
     clip_norm: float = math.inf
     n_trials: int = 1
+    learning_rate: float | None = None
 
     LIMITS = {  # noqa: RUF012
         "n_exponents": Limit(int, 0),
@@ -170,6 +173,8 @@ class Flossing:
     def __post_init__(self) -> None:
         check_fields(self, "flossing.", self.LIMITS)
         _check_clip_norm(self, "flossing.")
+        if self.learning_rate is not None:
+            check_fields(self, "flossing.", {"learning_rate": Adam.LIMITS["learning_rate"]})
         require_instance("flossing.schedule", self.schedule, (FlossingSchedule, AdaptiveSchedule))
         if self.trial_steps < self.n_steps:
             raise FieldError(
@@ -180,3 +185,8 @@ class Flossing:
     def clip_threshold(self) -> float:
         """The norm that is used: the Float64 value of the Float32 next to ``clip_norm``."""
         return float(np.float32(self.clip_norm))
+
+    @property
+    def rate(self) -> float | None:
+        """The learning rate that is used, as ``Adam.rate``; None where it is the optimiser's."""
+        return None if self.learning_rate is None else float(np.float32(self.learning_rate))

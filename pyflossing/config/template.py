@@ -55,6 +55,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "flossing.trial_steps": ("", "an integer >= flossing.n_steps"),
     "flossing.clip_norm": ("norm to which each array's flossing gradient is clipped", "a number > 0, or inf for none"),
     "flossing.n_trials": ("trials over which a flossing epoch's gradients are averaged", "an integer >= 1"),
+    "flossing.learning_rate": ("of flossing's Adam; left out, it is the optimiser's", _FLOAT32),
     "flossing.schedule.kind": ("when to floss", '"periodic" or "adaptive"'),
 }
 """What a setting is and what is allowed, where neither the 33 nor the settings' own limits say it."""
@@ -66,6 +67,10 @@ ALTERNATIVES: dict[str, tuple[Any, ...]] = {
 }
 """Other values of the sections that have a kind; they stand in the template as comments. Those of another kind than the
 default's show that kind's own defaults, where there are any."""
+
+
+UNSET: dict[str, dict[str, float]] = {"flossing": {"learning_rate": TrainingConfig().optimiser.learning_rate}}
+"""Settings that the defaults leave out, each with a value that changes nothing; comments in the template, too."""
 
 
 def template() -> str:
@@ -82,6 +87,9 @@ def _table(section: Any, settings: Mapping[str, Any], path: str) -> Iterator[str
         if not isinstance(value, Mapping):
             yield f"# {_comment(section, name, path)}"
             yield f"{name} = {toml_value(value)}"
+    for name, value in UNSET.get(path, {}).items():
+        yield f"# {_comment(section, name, path)}"
+        yield f"# {name} = {toml_value(value)}"
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from _table(getattr(section, name), value, f"{path}.{name}" if path else name)

@@ -18,7 +18,7 @@ from pyflossing.julia_random import MersenneTwister
 from pyflossing.model.loss import Parameters
 from pyflossing.training.optimiser import adam_updates, clip
 from pyflossing.training.records import EpochRecord, FlossingRecord
-from pyflossing.training.state import TrainingState, dtype_of, rates_of, tensor
+from pyflossing.training.state import TrainingState, dtype_of, flossing_rates_of, rates_of, tensor
 
 _SEEDS_AT_ONCE = 256
 
@@ -137,7 +137,7 @@ def _flossing_epoch(
     result = _flossing_gradient(config, before, state.frame, seed, method)
     clipped = [clip(result.gradients[name], settings.clip_threshold) for name in FLOSSED]
     flossed = [getattr(before, name) for name in FLOSSED]
-    updated, states = adam_updates(flossed, clipped, [adam[name] for name in FLOSSED], rates_of(config))
+    updated, states = adam_updates(flossed, clipped, [adam[name] for name in FLOSSED], flossing_rates_of(config))
     state.parameters = before._replace(**dict(zip(FLOSSED, updated, strict=True)))
     state.flossing_adam = dict(zip(FLOSSED, states, strict=True))
     state.flossing_epoch = flossing_epoch

@@ -91,5 +91,11 @@ def tensor(array: npt.NDArray[np.float32], dtype: torch.dtype) -> Tensor:
 
 
 def rates_of(config: TrainingConfig) -> Rates:
-    """The settings of both optimisers."""
+    """The settings of training's optimiser, and but for the learning rate of flossing's."""
     return Rates(config.optimiser.rate, config.optimiser.beta1, config.optimiser.beta2)
+
+
+def flossing_rates_of(config: TrainingConfig) -> Rates:
+    """The settings of flossing's optimiser."""
+    rates, own = rates_of(config), config.flossing.rate
+    return rates if own is None else rates._replace(learning_rate=own)

@@ -20,7 +20,7 @@ from pyflossing import (
     train,
 )
 from pyflossing.config.legacy import LEGACY_PARAMETERS
-from pyflossing.config.template import ALTERNATIVES, SETTINGS, template
+from pyflossing.config.template import ALTERNATIVES, SETTINGS, UNSET, template
 
 README = (
     "80 3001 100 500 500 2 16 1 300 55 300 1 1 1 1 0.001 0.9 0.999 1 1.0 0.0 1.0 10 1.0 0.0 1.0 0.0 0.1 0.0 75 -1 3 0.0"
@@ -66,6 +66,15 @@ def test_the_templates_alternatives_load_and_are_what_they_say():
             for name in section.split("."):
                 default = getattr(default, name)
             assert ("what is left out is as above" in head) == (type(alternative) is type(default))
+
+
+def test_a_setting_that_the_defaults_leave_out_stands_in_the_template_as_a_comment():
+    for section, settings in UNSET.items():
+        for name, value in settings.items():
+            text, uncommented = re.subn(rf"^# ({name} = )", r"\1", template(), flags=re.MULTILINE)
+            found = getattr(TrainingConfig.from_toml(text), section)
+            assert (uncommented, getattr(found, name)) == (1, value)
+            assert getattr(getattr(TrainingConfig(), section), name) is None
 
 
 def test_what_is_left_out_of_a_commented_section_of_another_kind_is_as_it_is_shown():
@@ -115,6 +124,7 @@ RANGES = {
     "flossing.trial_steps": ([55], [54]),
     "flossing.clip_norm": ([1e-30, float("inf")], [0]),
     "flossing.n_trials": ([1, 20], [0]),
+    "flossing.learning_rate": ([-3e38, 0, 0.003], [4e38, float("inf")]),
     "flossing.schedule.kind": ([], ["never"]),
 }
 

@@ -134,6 +134,7 @@ def test_what_names_no_run_is_refused(tmp_path):
     [
         (replace(CONFIG, flossing=replace(CONFIG.flossing, clip_norm=1.0)), "flossing.clip_norm = 1.0"),
         (replace(CONFIG, flossing=replace(CONFIG.flossing, n_trials=2)), "flossing.n_trials = 2"),
+        (replace(CONFIG, flossing=replace(CONFIG.flossing, learning_rate=0.01)), "flossing.learning_rate = 0.01"),
         (replace(CONFIG, flossing=replace(CONFIG.flossing, schedule=AdaptiveSchedule(0.1, 2, 1))), "flossing.schedule"),
         (replace(CONFIG, optimiser=replace(CONFIG.optimiser, clip_norm=1.0)), "optimiser.clip_norm = 1.0"),
         (replace(CONFIG, trials=replace(CONFIG.trials, offset=0.5)), "trials.offset = 0.5"),
