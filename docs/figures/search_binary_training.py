@@ -1,0 +1,177 @@
+"""The search for figure 2's way of flossing at the long delays.
+
+    python docs/figures/search_binary_training.py OUT.jsonl [GROUP ...]
+
+Each line of the file is one run: its group, what its settings change in binary-training.toml's, the delay, the seed, and
+what came out. Runs that the file already holds are skipped, so an interrupted search goes on where it stopped. A run
+takes 10 to 20 s on one core; it ends early when it is still at chance after ``HOPELESS`` epochs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pyflossing import (
+    BinaryNetwork,
+    DelayedXOR,
+    Flossing,
+    Surrogate,
+    TrainingConfig,
+    WeightDistribution,
+    train,
+)
+from pyflossing.sweeps.overrides import Overrides
+from pyflossing.training import EpochRecord, Record
+
+CHOOSE, SHOW = (11, 12, 13), tuple(range(1, 10))
+HOPELESS, CHANCE = 1200, 0.512
+"""Epochs after which a run must have had a mean accuracy over a hundred of them above chance."""
+
+BASE = Overrides(
+    replace(
+        TrainingConfig(),
+        network=BinaryNetwork(Surrogate("sech2", 0.8)),
+        weights=replace(WeightDistribution(), readout_spread=0.0125),
+        flossing=replace(Flossing(), n_exponents=8, clip_norm=0.03),
+        task=DelayedXOR(11),
+    )
+)
+
+
+def flossed(before: int, episode: int = 0, n_episodes: int = 0, **more: Any) -> dict[str, Any]:
+    """Flossing before training and before every hundredth epoch."""
+    return {
+        "flossing.schedule.kind": "periodic", "flossing.schedule.before": before, "flossing.schedule.episode": episode,
+        "flossing.schedule.period": 100, "flossing.schedule.n_episodes": n_episodes, **more,
+    }  # fmt: skip
+
+
+def adaptive(
+    threshold: float, episode: int = 1, cooldown: int = 10, before: int = 100, ceiling: float = 0.03, **more: Any
+) -> dict[str, Any]:
+    """Flossing whenever the gradient of the initial state leaves a band."""
+    return {
+        "flossing.schedule.kind": "adaptive", "flossing.schedule.threshold": threshold,
+        "flossing.schedule.episode": episode, "flossing.schedule.n_episodes": 300,
+        "flossing.schedule.cooldown": cooldown, "flossing.schedule.before": before,
+        "flossing.schedule.ceiling": ceiling, **more,
+    }  # fmt: skip
+
+
+K = "flossing.n_exponents"
+TRIALS = {"trials.batch_size": 64, "trials.n_steps": 95}
+
+# group: seeds, delays, epochs, settings
+Group = tuple[tuple[int, ...], tuple[int, ...], int, list[dict[str, Any]]]
+GROUPS: dict[str, Group] = {
+    # gradients at d = 18 in the first epochs, against the published ones
+    "gradients": (
+        (11, 12), (9,), 120,
+        [
+            flossed(before, before, 1, **{"flossing.n_exponents": k, "flossing.clip_norm": clip}, **TRIALS)
+            for k in (1, 8, 16, 32, 75)
+            for before, clip in ((100, 0.03), (500, 0.03), (500, 1e9))
+        ],
+    ),
+    "first": (
+        (11, 12), (11,), 3001,
+        [
+            adaptive(1e-6, **TRIALS),
+            adaptive(1e-3, before=500, **TRIALS),
+            adaptive(1e-3, before=500, **TRIALS) | {K: 16},
+            *(
+                flossed(500, episode, n, **{K: k}, **TRIALS)
+                for episode, n in ((500, 4), (100, 10), (20, 30))
+                for k in (8, 16, 32)
+            ),
+        ],
+    ),
+}  # fmt: skip
+
+
+class Stopped(Exception):
+    """A run that is still at chance."""
+
+
+class Series:
+    """What is recorded of a run."""
+
+    def __init__(self) -> None:
+        self.accuracy: list[float] = []
+        self.norm: list[float] = []
+        self.exponents: list[tuple[int, list[float]]] = []
+
+    def __call__(self, record: Record) -> None:
+        if not isinstance(record, EpochRecord):
+            self.exponents.append((record.epoch, record.exponents.tolist()))
+            return
+        self.accuracy.append(record.accuracy)
+        self.norm.append(record.gradient_norms["x0"])
+        if record.epoch == HOPELESS and self.means().max() < CHANCE:
+            raise Stopped
+
+    def means(self) -> Any:
+        """Of a hundred epochs each."""
+        whole = len(self.accuracy) // 100 * 100
+        return np.array(self.accuracy[:whole]).reshape(-1, 100).mean(axis=1)
+
+
+def run(group: str, settings: dict[str, Any], delay: int, seed: int, n_epochs: int) -> dict[str, Any]:
+    """One run."""
+    begin, series = time.process_time(), Series()
+    seeds = {f"seeds.{name}": seed for name in ("initial_state", "network", "frame")}
+    config = BASE.config({**settings, "task.delay": delay, **seeds, "n_epochs": n_epochs})
+    stopped = None
+    try:
+        train(config, [series])
+    except (Stopped, ArithmeticError) as error:
+        stopped = type(error).__name__
+    batch = config.n_units * config.trials.batch_size
+    rms = np.log10(np.array(series.norm) / np.sqrt(batch) + 1e-30)
+    episodes = sorted({epoch for epoch, _ in series.exponents})
+    last = {epoch: found for epoch, found in series.exponents}
+    return {
+        "group": group, "settings": settings, "delay": delay, "seed": seed, "n_epochs": n_epochs,
+        "epochs": len(series.accuracy), "stopped": stopped,
+        "best": round(max(series.accuracy, default=0.0), 4),
+        "accuracy of hundreds": series.means().round(3).tolist(),
+        "log10 rms dL/dx0 at epochs 1, 11, 51, 91, 101": [round(float(rms[i]), 2) for i in (0, 10, 50, 90, 100) if i < len(rms)],
+        "its median over hundreds": [round(float(np.median(rms[i : i + 100])), 2) for i in range(0, len(rms) - 99, 100)],
+        "mean, first and last exponent of the last flossing epoch before training and of later episodes": [
+            [round(float(x), 3) for x in (np.mean(last[e]), last[e][0], last[e][-1])] for e in episodes[:6]
+        ],
+        "flossing epochs": len(series.exponents),
+        "seconds": round(time.process_time() - begin, 1),
+    }  # fmt: skip
+
+
+def key(row: dict[str, Any]) -> str:
+    """What tells runs apart."""
+    return json.dumps([row[name] for name in ("settings", "delay", "seed", "n_epochs")], sort_keys=True)
+
+
+def main(path: Path, groups: list[str]) -> None:
+    """Run what is missing."""
+    done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    seen = {key(row) for row in done}
+    for group in groups or GROUPS:
+        seeds, delays, n_epochs, grid = GROUPS[group]
+        for one in ((s, d, n) for s in grid for d in delays for n in seeds):
+            settings, delay, seed = one
+            if key({"settings": settings, "delay": delay, "seed": seed, "n_epochs": n_epochs}) not in seen:
+                line = json.dumps(run(group, settings, delay, seed, n_epochs))
+                with path.open("a") as file:
+                    file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1]), sys.argv[2:])
