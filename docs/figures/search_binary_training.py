@@ -66,7 +66,16 @@ def adaptive(
     }  # fmt: skip
 
 
+def surrogates(jacobian: float, backward: float | None = None) -> dict[str, Any]:
+    """Sharpness of the surrogate in the Jacobian, and in the backward pass of training."""
+    other = {} if backward is None else {
+        "network.backward_surrogate.name": "sech2", "network.backward_surrogate.sharpness": backward,
+    }  # fmt: skip
+    return {"network.surrogate.sharpness": jacobian, **other}
+
+
 K = "flossing.n_exponents"
+INPUTS = {"trials.amplitude": 1.78, "trials.offset": -0.89}
 TRIALS = {"trials.batch_size": 64, "trials.n_steps": 95}
 
 # group: seeds, delays, epochs, settings
@@ -94,6 +103,20 @@ GROUPS: dict[str, Group] = {
             ),
         ],
     ),
+    "one seed": (
+        (11,), (11,), 3001,
+        [
+            adaptive(1e-5, before=300, **TRIALS),
+            adaptive(1e-6, **INPUTS, **TRIALS),
+            adaptive(1e-6, **surrogates(0.65), **TRIALS),
+            adaptive(1e-6, **surrogates(0.8, 0.65), **TRIALS),
+            adaptive(1e-6, **TRIALS) | {K: 4},
+            adaptive(1e-5, cooldown=30, episode=3, before=300, **TRIALS),
+            adaptive(1e-6, **surrogates(1.0), **TRIALS),
+            adaptive(1e-6, **TRIALS) | {K: 16},
+        ],
+    ),
+    "sharpness": ((11, 12), (11,), 3001, [adaptive(1e-6, **surrogates(0.5), **TRIALS)]),
 }  # fmt: skip
 
 
