@@ -76,6 +76,8 @@ def surrogates(jacobian: float, backward: float | None = None) -> dict[str, Any]
 
 K = "flossing.n_exponents"
 INPUTS = {"trials.amplitude": 1.78, "trials.offset": -0.89}
+HALVES = {"trials.amplitude": 1.0, "trials.offset": -0.5}
+WHOLE = {"flossing.n_steps": 90}
 TRIALS = {"trials.batch_size": 64, "trials.n_steps": 95}
 
 # group: seeds, delays, epochs, settings
@@ -114,6 +116,48 @@ GROUPS: dict[str, Group] = {
             adaptive(1e-5, cooldown=30, episode=3, before=300, **TRIALS),
             adaptive(1e-6, **surrogates(1.0), **TRIALS),
             adaptive(1e-6, **TRIALS) | {K: 16},
+        ],
+    ),
+    "against explosions": (
+        (11,), (11,), 3001,
+        [
+            flossed(500, 100, 30, **surrogates(0.65), **TRIALS) | {K: 16},
+            adaptive(1e-4, 10, 20, ceiling=0.1, **surrogates(0.65), **TRIALS) | {K: 16},
+            adaptive(1e-6, **surrogates(0.72), **TRIALS),
+            adaptive(1e-6, 10, 20, **surrogates(0.72), **TRIALS) | {K: 16},
+            flossed(500, 20, 30, **surrogates(0.72), **TRIALS) | {K: 16},
+            flossed(500, 100, 30, **surrogates(0.65), **TRIALS) | {K: 32},
+        ],
+    ),
+    "plateau": (
+        (11,), (11,), 3001,
+        [
+            adaptive(1e-3, **TRIALS) | {K: 4},
+            adaptive(1e-4, **TRIALS),
+            adaptive(1e-4, **surrogates(0.76), **TRIALS) | {K: 4},
+            adaptive(1e-3, before=500, ceiling=0.3, **TRIALS),
+            adaptive(1e-3, cooldown=30, before=500, **TRIALS),
+        ],
+    ),
+    "inputs and spectra": (
+        (11,), (11,), 3001,
+        [
+            adaptive(1e-6, **TRIALS, **HALVES),
+            adaptive(1e-3, cooldown=30, before=500, **TRIALS, **HALVES),
+            adaptive(1e-3, cooldown=30, before=500, **TRIALS, **{"flossing.n_trials": 4}),
+            adaptive(1e-3, cooldown=30, before=500, **TRIALS, **{"flossing.n_steps": 90}),
+            adaptive(1e-3, cooldown=30, before=500, **TRIALS, **{"weights.readout_spread": 0.04}),
+            adaptive(1e-6, **TRIALS, **{"trials.amplitude": 0.7, "trials.offset": -0.35}),
+        ],
+    ),
+    "whole trials": (
+        (11, 12), (11,), 3001,
+        [
+            adaptive(1e-3, before=500, **WHOLE, **TRIALS),
+            flossed(500, 30, 10, **WHOLE, **TRIALS),
+            adaptive(1e-3, cooldown=30, before=1000, **WHOLE, **TRIALS),
+            flossed(500, 100, 4, **TRIALS),
+            adaptive(1e-3, cooldown=20, before=300, **WHOLE, **TRIALS),
         ],
     ),
     "sharpness": ((11, 12), (11,), 3001, [adaptive(1e-6, **surrogates(0.5), **TRIALS)]),
