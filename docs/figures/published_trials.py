@@ -2,10 +2,10 @@
 
     python docs/figures/published_trials.py
 
-Accuracies of B trials with S scored steps are multiples of 1/(B S), and means over nine runs of 1/(9 B S). Panel A's, all
-at d = 18, are multiples of 1/4992. If trials of all delays are equally long and scored from step d on, panel B's must then
-be multiples of 1/(9 B (4992/B + 18 - d)): for each batch size B that divides 4992, the script says how far they are from
-them, in units of what rounding to six digits leaves open: about 1 at most where they fit.
+Accuracies of B trials with S scored steps are multiples of 1/(B S), and means over nine runs of 1/(9 B S). Panel A's,
+all at d = 18, are multiples of 1/4992. If trials of all delays are equally long and scored from step d on, panel B's
+must then be multiples of 1/(9 B (4992/B + 18 - d)): for each batch size B that divides 4992, the script says how far
+they are from them, in units of what rounding to six digits leaves open: about 1 at most where they fit.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ def main() -> None:
         for curve in curves["realizations"]
         for percent in curve["y"]
     )
-    print(f"panel A: within {off:.1f} half digits of multiples of 1/{OUTPUTS}")
+    print(f"panel A: within {off:.1f} half digits of multiples of 1/{OUTPUTS}")  # noqa: T201
     for batch_size in (b for b in range(1, OUTPUTS) if OUTPUTS % b == 0 and OUTPUTS // b > 8):
         one, mean = (farthest(batch_size, n) for n in (1, SEEDS))
-        print(f"B = {batch_size:3}, S = {OUTPUTS // batch_size:4}: single values {one:4.1f}, means of nine {mean:4.1f}")
+        trials = f"B = {batch_size:3}, S = {OUTPUTS // batch_size:4}"
+        print(f"{trials}: single values {one:4.1f}, means of nine {mean:4.1f}")  # noqa: T201
 
 
 if __name__ == "__main__":
