@@ -22,13 +22,14 @@ from pyflossing.modules.ways import REFUSALS, Way
 Advance = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
 """(time, from 0; state there; directions) -> (next state, pushed directions)."""
 
-PART_BYTES = 2**19
+PART_BYTES = 2**20
 """Size of the Jacobians that are formed at once. Larger ones leave the cache; smaller ones pay for torch's calls."""
 
 _CHUNK_BYTES = 2**21
 """Size of the states of one chunk."""
 _CHUNK_STEPS = 128
 _STEPS_WITHOUT_JACOBIANS = 64
+_FREED_BYTES = 31 * 2**20
 _STACKED_UP_TO = 64
 """n up to which stacked Jacobians were faster than pushing directions step by step."""
 
@@ -207,6 +208,8 @@ def fastest(
 
     if n_steps < _FEWEST_STEPS or _autocast(state.device):
         return one_by_one, "step by step"
+    # glibc hands freed arrays back to the system, which has to clear them anew, until it has seen a larger one freed;
+    torch.empty(_FREED_BYTES, dtype=torch.uint8)  # this one is never touched, and costs nothing
     if way.name == "double_backward":
         try:
             derivative = RecordedDerivative(way.step, layout, state, input_at(inputs, 0), frame.shape[-1])

@@ -135,7 +135,8 @@ class Problem:
                 advance, words_of_evaluation = step_by_step(push, series), "step by step"
             else:
                 with torch.no_grad():
-                    pure = isinstance(unwrap(step), (nn.RNNCell, nn.RNNBase))
+                    # not GRUCell, whose one call takes less time than its operations one by one
+                    pure = isinstance(unwrap(step), (nn.RNNCell, nn.LSTMCell, nn.RNNBase))
                     advance, words_of_evaluation = fastest(
                         way, layout, flat, directions, series, n_steps, first.eps, pure=pure
                     )

@@ -25,17 +25,16 @@ static int orthonormalise(int k, int width, REAL *A, REAL *diagonal, REAL *lengt
         REAL error = 0;
         for (int j = 0; j < k; j++) {
             REAL *row = A + (long)j * width;
-            const REAL square = dot(row, row, width), length = SQUARE_ROOT(square);
-            if (!(ABSOLUTE(square - 1) <= error))
-                error = ABSOLUTE(square - 1);
+            const REAL square = dot(row, row, width), length = SQUARE_ROOT(square), off = ABSOLUTE(square - 1);
+            if (!(off < (REAL)0.1)) /* or not a number */
+                return 0;
+            error = off > error ? off : error;
             for (int i = 0; i < width; i += LANES)
                 store(row + i, load(row + i) / length);
             diagonal[j] *= G[j * ldk + j] * length;
         }
         if (k * error * error <= EPSILON)
             return 1;
-        if (!(error < (REAL)0.1))
-            return 0;
     }
     return 0;
 }
