@@ -56,6 +56,7 @@ class RecordedDerivative:
         self._prepared: dict[int, Callable[..., tuple[Tensor, ...]] | None] = {}
         self._pushes: dict[int, Callable[..., Any]] = {}
         self._residuals: list[tuple[Tensor, ...]] = []
+        self._rows: Tensor | None = None
         self._jacobians: tuple[Tensor, ...] = ()
 
     def prepare(self, states: Tensor, inputs: Any) -> Tensor:
@@ -69,7 +70,8 @@ class RecordedDerivative:
                 self._prepared[size] = self._many
         following, *rest = (self._prepared.setdefault(size, None) or self._many)(*tensors)
         if self.explicit:
-            self._jacobians = rest[0].unbind(0)
+            self._rows = rest[0]
+            self._jacobians = self._rows.unbind(0)
         else:
             self._residuals = list(zip(*[r.unbind(0) for r in rest], strict=True)) or [()] * size
         return following
@@ -92,6 +94,10 @@ class RecordedDerivative:
         if self.batch:
             rows = rows.movedim(1, 2)
         return following, rows.contiguous()
+
+    def transposed(self) -> Tensor | None:
+        """All Jacobians, transposed, (C, *batch, n, n), contiguous; None if they are not formed."""
+        return self._rows
 
     def push(self, i: int, V: Tensor) -> Tensor:
         """D V (*batch, n, k) at the i-th of the prepared states."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,10 +98,7 @@ class Logs:
         if not waiting:
             return
         diagonal = torch.stack([torch.diagonal(entry[0], dim1=-2, dim2=-1) for entry in waiting]).abs().double()
-        if not bool((diagonal.detach() < math.inf).all()):  # false for NaN, too
-            for values, (_, state, end, _) in zip(diagonal.detach(), waiting, strict=True):
-                if not bool((values < math.inf).all()):
-                    self.report(state, values, end)
+        self._require_finite(diagonal.detach(), [entry[1] for entry in waiting], [entry[2] for entry in waiting])
         counted = [i for i, entry in enumerate(waiting) if entry[3]]
         if not counted:
             return
@@ -110,8 +107,35 @@ class Logs:
             self.logs += logs.unbind(0)
         else:
             self.logs += [logs[i] for i in counted]
-        found = shares(*[waiting[i][0].detach() for i in counted])
-        self.lost = added(self.lost, (found < LOST * self.eps).sum(dim=0))
+        self._count_lost(shares(*[waiting[i][0].detach() for i in counted]))
+
+    def add_many(self, diagonals: Tensor, lengths: Tensor, states: list[Tensor], first: int, uncounted: int) -> None:
+        """Blocks of one step, from step ``first`` on (from 0), of which some at the beginning are only looked at.
+
+        Args:
+            diagonals: |R_ii|, (C, *batch, k).
+            lengths: of the columns of R, (C, *batch, k).
+            states: after the steps.
+
+        Raises:
+            NonFiniteError: by ``report``.
+        """
+        self.flush()
+        diagonals = diagonals.double()
+        self._require_finite(diagonals, states, range(first + 1, first + 1 + len(states)))
+        diagonals, lengths = diagonals[uncounted:], lengths[uncounted:]
+        if len(diagonals):
+            self.logs += torch.log(diagonals).unbind(0)
+            self._count_lost(torch.where(lengths == 0, math.inf, diagonals / lengths.amax(dim=-1, keepdim=True)))
+
+    def _require_finite(self, diagonals: Tensor, states: Sequence[Tensor], ends: Sequence[int]) -> None:
+        if not bool((diagonals < math.inf).all()):  # false for NaN, too
+            for values, state, end in zip(diagonals, states, ends, strict=True):
+                if not bool((values < math.inf).all()):
+                    self.report(state, values, end)
+
+    def _count_lost(self, left: Tensor) -> None:
+        self.lost = added(self.lost, (left < LOST * self.eps).sum(dim=0))
 
 
 def added(a: Tensor | None, b: Tensor | None) -> Tensor | None:

@@ -15,7 +15,7 @@ from pyflossing._support.arguments import require_choice, require_finite, requir
 from pyflossing._support.errors import NonFiniteError
 from pyflossing._support.threads import suitable_threads
 from pyflossing.model.spectrum import transient_steps
-from pyflossing.modules.ahead import Advance, fastest, step_by_step
+from pyflossing.modules.ahead import Advance, Ahead, fastest, step_by_step
 from pyflossing.modules.calling import eagerly, is_layered, unwrap
 from pyflossing.modules.first_step import FirstStep
 from pyflossing.modules.frame import Frame, starting_frame
@@ -135,7 +135,8 @@ class Problem:
                 advance, words_of_evaluation = step_by_step(push, series), "step by step"
             else:
                 with torch.no_grad():
-                    pure = isinstance(unwrap(step), (nn.RNNCellBase, nn.RNNBase))
+                    # not GRUCell, whose one call takes less time than its operations one by one
+                    pure = isinstance(unwrap(step), (nn.RNNCell, nn.LSTMCell, nn.RNNBase))
                     advance, words_of_evaluation = fastest(
                         way, layout, flat, directions, series, n_steps, first.eps, pure=pure
                     )
@@ -172,6 +173,8 @@ class Problem:
         """
         logs = Logs(self.first.eps, self.report)
         every = self.settings.qr_every
+        if every == 1 and isinstance(self.advance_one, Ahead) and not torch.is_grad_enabled():
+            state, frame, blocks = self._along(self.advance_one, state, frame, blocks, logs)
         for first, end in blocks:
             while True:
                 following, turned, Rs = self._block(state, frame, first, end, every)
@@ -182,6 +185,20 @@ class Problem:
             logs.add_sum(Rs, state, end, counts=first >= self.settings.transient)
         logs.flush()
         return state, frame, logs
+
+    def _along(
+        self, ahead: Ahead, state: Tensor, frame: Tensor, blocks: list[Block], logs: Logs
+    ) -> tuple[Tensor, Tensor, list[Block]]:
+        """Many blocks of one step at once, as far as this works, but for the last, whose frame is to be orthonormal."""
+        while len(blocks) > 1:
+            first = blocks[0][0]
+            found = ahead.along(first, state, frame, len(blocks) - 1)
+            if found is None:
+                break
+            states, (frame, diagonals, lengths) = found
+            logs.add_many(diagonals, lengths, states, first, max(0, self.settings.transient - first))
+            state, blocks = states[-1], blocks[len(states) :]
+        return state, frame, blocks
 
     def _block(
         self, state: Tensor, frame: Tensor, first: int, end: int, every: int

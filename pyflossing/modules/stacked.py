@@ -23,19 +23,28 @@ class StackedDerivative:
 
     def __init__(self, step: Step, layout: StateLayout) -> None:
         self._step, self._layout = step, layout
-        self._jacobians: tuple[Tensor, ...] = ()
+        self._jacobians: Tensor | None = None
+        self._transposed: Tensor | None = None
 
     def prepare(self, states: Tensor, inputs: Any) -> Tensor:
         """Get ready for pushes at the states (C, B, n) with their inputs; return the next states."""
         times, size, n = states.shape
         layout = self._layout.with_batch(times * size)
         following, jacobian = jacobians(self._step, layout, states.reshape(times * size, n), as_examples(inputs, size))
-        self._jacobians = jacobian.reshape(times, size, n, n).unbind(0)
+        self._jacobians, self._transposed = jacobian.reshape(times, size, n, n), None
         return following.reshape(times, size, n)
 
     def push(self, i: int, V: Tensor) -> Tensor:
         """D V (B, n, k) at the i-th of the prepared states."""
+        assert self._jacobians is not None
         return self._jacobians[i] @ V
+
+    def transposed(self) -> Tensor:
+        """All Jacobians, transposed, (C, B, n, n), contiguous."""
+        if self._transposed is None:
+            assert self._jacobians is not None
+            self._transposed = self._jacobians.mT.contiguous()
+        return self._transposed
 
 
 def as_examples(inputs: Any, size: int) -> Any:

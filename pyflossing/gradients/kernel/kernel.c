@@ -4,6 +4,7 @@ The same numbers to rounding as pyflossing's own passes in torch, which are thei
 the rest follows. Without branches on data other than those of the algorithm, and with every sum in a fixed order: what
 comes out depends on the numbers that go in alone. */
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -49,6 +50,8 @@ typedef int64_t INTEGER;
 #define MANTISSA_BITS 52
 #define LOGARITHM_TERMS 16
 #define LOWEST -708.
+#define EPSILON DBL_EPSILON
+#define SMALLEST_SQUARE (DBL_MIN / DBL_EPSILON / DBL_EPSILON)
 #define INVERSE_FACTORIALS {1 / 2., 1 / 6., 1 / 24., 1 / 120., 1 / 720., 1 / 5040., 1 / 40320., 1 / 362880., \
                             1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800., 1 / 87178291200.}
 #else
@@ -64,6 +67,8 @@ typedef int32_t INTEGER;
 #define MANTISSA_BITS 23
 #define LOGARITHM_TERMS 7
 #define LOWEST -87.f
+#define EPSILON FLT_EPSILON
+#define SMALLEST_SQUARE (FLT_MIN / FLT_EPSILON / FLT_EPSILON)
 #define INVERSE_FACTORIALS {1 / 2.f, 1 / 6.f, 1 / 24.f, 1 / 120.f, 1 / 720.f, 1 / 5040.f}
 #endif
 
@@ -71,6 +76,7 @@ typedef int32_t INTEGER;
 #include "states.h"
 #include "decompositions.h"
 #include "frames.h"
+#include "spectrum.h"
 #include "adam.h"
 
 EXPORT const char *fingerprint(void) { return FINGERPRINT; } /* of the sources, by which a stale library is known */

@@ -77,6 +77,7 @@ def _functions(real: type) -> dict[str, tuple[type | None, tuple[Any, ...]]]:
         "states_backward": (ctypes.c_int, (*_NETWORK_AND_SIZES, *[_POINTER] * 13)),
         "judge": (ctypes.c_int, (*sizes, real, *[_POINTER] * 5)),
         "frames_forward": (ctypes.c_int, (ctypes.POINTER(Frames), *[_POINTER] * 13)),
+        "spectrum_forward": (None, (*[ctypes.c_int] * 4, *[_POINTER] * 5)),
         "adam_of_float32": (None, (ctypes.POINTER(Adam), ctypes.c_long, *[_POINTER] * 7)),
         "adam_of_float64": (None, (ctypes.POINTER(Adam), ctypes.c_long, *[_POINTER] * 7)),
         "frames_backward": (None, (ctypes.POINTER(Frames), *[_POINTER] * 10)),
@@ -105,10 +106,13 @@ def kernel_for(n_units: int, *arrays: Tensor) -> Any:
 
     Torch also has the networks that are large enough for its threads; the kernel has one.
     """
+    return None if n_units >= UNITS_FOR_THREADS else library_for(*arrays)
+
+
+def library_for(*arrays: Tensor) -> Any:
+    """The library for arrays of this type, or None."""
     dtype = arrays[0].dtype
-    if n_units >= UNITS_FOR_THREADS or any(x.dtype != dtype or x.device.type != "cpu" for x in arrays):
-        return None
-    return _library(dtype)
+    return None if any(x.dtype != dtype or x.device.type != "cpu" for x in arrays) else _library(dtype)
 
 
 @cache
