@@ -57,8 +57,8 @@ def trainSRNNflossing(  # the original's name
     """Train a spiking network with surrogate gradient flossing: the original's 33 positional parameters.
 
     With the README's 33 values (a delayed XOR, delay 10) the spiking and the binary network stay at chance: accuracy
-    0.50 over the last 100 of their 3001 epochs. The tanh network learns the task: 0.998. docs/spiking_constants.md
-    shows the delays that spiking networks learn, 1 to 3.
+    0.50 over the last 100 of 3001 epochs. The tanh network learns the task: 0.998. docs/spiking_constants.md shows the
+    delays that spiking networks learn, 1 to 3.
 
     The authors' function of this name was never published; this is their published algorithm with their published
     spiking network in the place of the tanh network (specification, section 13, and docs/differences.md).
