@@ -68,8 +68,8 @@ def lyapunov_spectrum(
         n_steps: steps to take; by default as many as there are inputs.
         transient: first steps that do not count; 10 + ceil(n_steps / 10) by default, as in the original. 0 for runs of
             few steps, for which :func:`finite_time_exponents` needs no frame to align.
-        qr_every: steps between QR decompositions. Larger is cheaper for large states (not for n <= 64); where rounding would eat trailing directions
-            further ones are put in between.
+        qr_every: steps between QR decompositions. Larger is cheaper for large states, not for n <= 64; where rounding
+            would eat trailing directions further ones are put in between.
         time_step: time per step, if exponents are wanted in 1/time.
         dtype: in which to compute, Float32 or Float64; state, inputs and a module's parameters are converted. The
             state's own by default.
