@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from page_code import ROOT, blocks, without_numbers
+from parity_command import parity
 from sweep_cases import sweep
 
 from pyflossing.config.legacy import LEGACY_PARAMETERS
@@ -84,10 +85,7 @@ def test_its_make_targets_and_variables_exist():
 
 def test_the_part_of_a_report_is_that_of_its_command(tmp_path):
     (words,) = re.findall(r"`\.venv/bin/python -m parity (--only [^`]+)`", TEXT)
-    command = [sys.executable, "-m", "parity", "--julia", "recorded", *words.split()]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300
-    )
+    done = parity("--julia", "recorded", *words.split(), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     shown, made = REPORT.splitlines(), done.stdout.splitlines()
     (counts,) = [line for line in shown if " comparisons (" in line]  # made, passed, failed and skipped

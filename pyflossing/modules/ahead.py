@@ -208,8 +208,9 @@ def fastest(
 
     if n_steps < _FEWEST_STEPS or _autocast(state.device):
         return one_by_one, "step by step"
-    # glibc hands freed arrays back to the system, which has to clear them anew, until it has seen a larger one freed;
-    torch.empty(_FREED_BYTES, dtype=torch.uint8)  # this one is never touched, and costs nothing
+    # glibc hands freed arrays back to the system, which has to clear them anew, until it has seen a larger one freed.
+    # This one is never touched, and costs nothing.
+    torch.empty(_FREED_BYTES, dtype=torch.uint8)
     if way.name == "double_backward":
         try:
             derivative = RecordedDerivative(way.step, layout, state, input_at(inputs, 0), frame.shape[-1])

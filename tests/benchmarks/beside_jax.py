@@ -87,12 +87,13 @@ def measured(kind):
         "epoch": flossing_epoch,
     }
     if importlib.util.find_spec("jax"):
-        training |= _training_in_jax(config, p, data, order)
-        flossing |= _flossing_in_jax(config, p, flossed)
+        training |= training_in_jax(config, p, data, order)
+        flossing |= flossing_in_jax(config, p, flossed)
     return alternating(training), alternating(flossing)
 
 
-def _training_in_jax(config, p, data, order):
+def training_in_jax(config, p, data, order):
+    """The gradient and the epoch of a training epoch."""
     import jax
 
     size, steps = config.trials.batch_size, config.trials.n_steps
@@ -108,7 +109,8 @@ def _training_in_jax(config, p, data, order):
     return {"jax": lambda: jax.block_until_ready(gradient(arrays, *trials)), "jax epoch": epoch}
 
 
-def _flossing_in_jax(config, p, flossed):
+def flossing_in_jax(config, p, flossed):
+    """The gradient and the epoch of a flossing epoch."""
     import jax
 
     _, x, frame, trial, n_steps, target = flossed

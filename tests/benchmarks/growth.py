@@ -18,7 +18,6 @@ import torch
 
 from pyflossing import TanhNetwork, TrainingConfig
 from pyflossing.gradients import flossing_pass, training_pass
-from pyflossing.gradients.by_autograd import FLOSSED
 from pyflossing.model.loss import Parameters
 from pyflossing.training.epochs import batch
 from pyflossing.training.state import initial_state
@@ -40,39 +39,25 @@ def timed(function):
 
 def training(config):
     """Ours and JAX's gradient of a training epoch, and its operations."""
-    data, first = batch(config, 1, np.arange(1, config.trials.batch_size + 1)), config.task.first_scored_step
-    p = initial_state(config).parameters
-
-    def theirs():
-        import jax
-
-        arrays, trials = [in_jax.array(x) for x in p], [in_jax.array(x) for x in data]
-        compiled = in_jax.training_gradient(config.network, config.trials.n_steps, config.trials.batch_size, first)
-        return lambda: jax.block_until_ready(compiled(arrays, *trials))
-
-    ours = lambda: training_pass.training_gradient(config.network, p, *data, first)  # noqa: E731
-    return ours, theirs, beside_jax.operations(config)[0]
+    order, first = np.arange(1, config.trials.batch_size + 1), config.task.first_scored_step
+    p, data = initial_state(config).parameters, batch(config, 1, order)
+    return (
+        lambda: training_pass.training_gradient(config.network, p, *data, first),
+        lambda: beside_jax.training_in_jax(config, p, data, order)["jax"],
+        beside_jax.operations(config)[0],
+    )
 
 
 def flossing(config):
     """Ours and JAX's gradient of a flossing epoch, and its operations."""
     state, settings = initial_state(config), config.flossing
-    p, x, inputs = state.parameters, state.parameters.x0[:, 0], torch.randn(settings.trial_steps, 1)
-
-    def theirs():
-        import jax
-
-        arrays = [in_jax.array(getattr(p, name)) for name in FLOSSED]
-        start = [in_jax.array(y) for y in (x, state.frame, inputs)]
-        compiled = in_jax.flossing_gradient(config.network, settings.n_steps, settings.target)
-        return lambda: jax.block_until_ready(compiled(arrays, *start))
-
-    def ours():
-        return flossing_pass.flossing_gradient(
-            config.network, p, x, state.frame, inputs, settings.n_steps, settings.target
-        )
-
-    return ours, theirs, beside_jax.operations(config)[2]
+    p, inputs = state.parameters, torch.randn(settings.trial_steps, 1)
+    flossed = (p, p.x0[:, 0].contiguous(), state.frame, inputs, settings.n_steps, settings.target)
+    return (
+        lambda: flossing_pass.flossing_gradient(config.network, *flossed),
+        lambda: beside_jax.flossing_in_jax(config, p, flossed)["jax"],
+        beside_jax.operations(config)[2],
+    )
 
 
 def ensemble(config_and_members):

@@ -20,7 +20,6 @@ from parity.checks.cases import PARAMETERS, Case
 from parity.checks.comparators import Estimate, identical
 from parity.checks.free_running import Series, simulation
 from pyflossing import NonFiniteError, TrainingConfig
-from pyflossing.model.loss import Parameters
 from pyflossing.training import loop
 from pyflossing.training.history import History
 from pyflossing.training.records import FlossingRecord
@@ -100,24 +99,22 @@ def by_rounding(config, name, estimate, theirs):
 def in_another_order(config, order, method):
     """The numbers of a run whose units are numbered otherwise, which is the same run but for rounding."""
     state = initial_state(config)
-    p, before = state.parameters, np.argsort(order)
-    all_states = np.concatenate([order + i * len(order) for i in range(len(p.x0) // len(order))])
-    state.parameters = Parameters(
-        ws=p.ws[order], J=p.J[order][:, order], wr=p.wr[:, order], b=p.b[order], offset=p.offset, x0=p.x0[all_states]
-    )
-    state.frame, initial, history = state.frame[all_states], state.parameters, History()
+    initial = state.parameters = renumbered(state.parameters, order)
+    state.frame, history = state.frame[of_states(order, state.frame)], History()
     for record in loop.run(config, state, method):
         history(record)
-    q, states_before = state.parameters, np.argsort(all_states)
-    final = Parameters(
-        ws=q.ws[before],
-        J=q.J[before][:, before],
-        wr=q.wr[:, before],
-        b=q.b[before],
-        offset=q.offset,
-        x0=q.x0[states_before],
-    )
-    return numbers(history.result(config, initial, final, 0.0))
+    return numbers(history.result(config, initial, renumbered(state.parameters, np.argsort(order)), 0.0))
+
+
+def renumbered(p, order):
+    """The same parameters, of units in another order."""
+    ws, J, x0 = p.ws[order], p.J[order][:, order], p.x0[of_states(order, p.x0)]
+    return p._replace(ws=ws, J=J, wr=p.wr[:, order], b=p.b[order], x0=x0)
+
+
+def of_states(order, states):
+    """The order of the rows of states, of which a unit may have several."""
+    return np.concatenate([order + i * len(order) for i in range(len(states) // len(order))])
 
 
 def numbers(result):
@@ -157,22 +154,19 @@ def decided_by_rounding(config, stop):
     Which of a zero and a rounding is left of it depends on the algorithm of the QR decomposition, and so does all that
     follows.
     """
-    lost = re.search(r"local exponent (\d+)", stop.text)
-    most = int(lost[1]) if lost else config.flossing.n_exponents
-    state, places = initial_state(config), []
+    lost, k = re.search(r"local exponent (\d+)", stop.text), config.flossing.n_exponents
+    most, where = int(lost[1]) if lost else k, (stop.epoch, stop.flossing_epoch)
+    state, found = initial_state(config), {}
     with contextlib.suppress(NonFiniteError):
         for record in loop.run(config, state):
             if isinstance(record, FlossingRecord):
-                places.append((record.epoch, record.flossing_epoch, record.parameters))
-    places.append((stop.epoch, stop.flossing_epoch, state.parameters))  # where ours stopped itself
-    for epoch, flossing_epoch, parameters in places:
-        here = (epoch, flossing_epoch) == (stop.epoch, stop.flossing_epoch)
-        left = flossed_directions_left(config, state.frame, epoch + flossing_epoch, parameters)
-        if here or (epoch, flossing_epoch) > (stop.epoch, stop.flossing_epoch):
-            return most > 1 and left < most
-        if left < config.flossing.n_exponents:
-            return True
-    return False
+                found[record.epoch, record.flossing_epoch] = record.parameters
+    found.setdefault(where, state.parameters)  # where ours stopped itself
+
+    def left(place):
+        return flossed_directions_left(config, state.frame, sum(place), found[place])
+
+    return any(left(place) < k for place in found if place < where) or (most > 1 and left(where) < most)
 
 
 def flossed_directions_left(config, frame, seed, parameters):
