@@ -3,7 +3,8 @@
 The recording of a double backward falls into three parts: what depends on parameters only, what depends on state and
 input, and what is linear in the direction. The second runs once for all times of a chunk, by torch.vmap. The third
 either runs on the frame step by step, or once for all times on the identity, which gives all Jacobians; there products
-of the identity with parameters are the same for all times and computed once.
+of the identity with parameters are the same for all times and computed once, and most cells' Jacobians are sums of such
+products with scaled columns (:mod:`~pyflossing.modules.columns`).
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ import torch
 from torch import Tensor, fx
 
 from pyflossing.modules.calling import Step, on_flat, with_graph
+from pyflossing.modules.columns import NoColumnsError, ScaledColumns
 from pyflossing.modules.recording import CannotRecordError, Recording, compiled, is_mutable, record, replayed
 from pyflossing.modules.state import StateLayout
 from pyflossing.modules.tree import leaves_of, map_tree
 
 _IDENTITY_UP_TO = 64
 """n up to which Jacobians are formed rather than the frame pushed, unless there are nearly as many directions."""
+_COLUMNS_UP_TO = 160
+"""The same for n B, where Jacobians are sums of fixed matrices with scaled columns. Pushing gains more from a batch."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class _Parts:
     n_varying: int
     fixed: list[Tensor]
     state_constants: list[Tensor]
+    columns: ScaledColumns | None
 
 
 class RecordedDerivative:
@@ -48,11 +53,14 @@ class RecordedDerivative:
     def __init__(self, step: Step, layout: StateLayout, state: Tensor, x: Any, k: int) -> None:
         leaves = [leaf for _, leaf in leaves_of(x)]
         self.n, self.batch = layout.n_states, layout.batch
-        self.explicit = self.n <= _IDENTITY_UP_TO or 2 * k > self.n
         self._eye = torch.eye(self.n, dtype=layout.dtype, device=state.device)
         self._eye = self._eye.reshape(self.n, *[1] * len(self.batch), self.n).expand(self.n, *self.batch, self.n)
         with torch.no_grad():
-            self._parts = _split(record(_double_backward(step, layout, x), state, *leaves, state), len(leaves))
+            recording = record(_double_backward(step, layout, x), state, *leaves, state)
+            formed = self.n <= _IDENTITY_UP_TO or 2 * k > self.n
+            like = state if formed or state.numel() <= _COLUMNS_UP_TO else None
+            self._parts = _split(recording, len(leaves), like)
+        self.explicit = formed or self._parts.columns is not None
         self._prepared: dict[int, Callable[..., tuple[Tensor, ...]] | None] = {}
         self._pushes: dict[int, Callable[..., Any]] = {}
         self._residuals: list[tuple[Tensor, ...]] = []
@@ -70,20 +78,25 @@ class RecordedDerivative:
                 self._prepared[size] = self._many
         following, *rest = (self._prepared.setdefault(size, None) or self._many)(*tensors)
         if self.explicit:
-            self._rows = rest[0]
+            columns = self._parts.columns
+            self._rows = rest[0] if columns is None else columns.rows(rest)
             self._jacobians = self._rows.unbind(0)
         else:
             self._residuals = list(zip(*[r.unbind(0) for r in rest], strict=True)) or [()] * size
         return following
 
     def _many(self, states: Tensor, *leaves: Tensor) -> tuple[Tensor, ...]:
-        """Next states of many times, and their Jacobians (C, *batch, n, n), or what pushes need."""
+        """Next states of many times, and their Jacobians (C, *batch, n, n), or what those or pushes need."""
         parts = self._parts
         dims = (0,) * (1 + len(leaves)) + (None,) * len(parts.state_constants)
         following: Tensor
         following, *varying = torch.vmap(parts.state_part, in_dims=dims)(states, *leaves, *parts.state_constants)
         if not self.explicit:
             return (following, *varying)
+        if parts.columns is not None:
+            values = parts.columns.values
+            dims = (0,) * parts.n_varying + (None,) * len(values)
+            return (following, *torch.vmap(parts.columns.scales, in_dims=dims)(*varying, *values))
         over_directions = torch.vmap(parts.linear_part, in_dims=(None,) * (parts.n_varying + len(parts.fixed)) + (0,))
         dims = (0,) * parts.n_varying + (None,) * (len(parts.fixed) + 1)
         if parts.n_varying:
@@ -170,8 +183,8 @@ def _double_backward(step: Step, layout: StateLayout, x: Any) -> Callable[..., t
     return function
 
 
-def _split(recording: Recording, n_leaves: int) -> _Parts:
-    """The recording's three parts, as functions.
+def _split(recording: Recording, n_leaves: int, like: Tensor | None) -> _Parts:
+    """The recording's three parts, as functions; ``like`` is a direction, if scaled columns are to be looked for.
 
     Raises:
         CannotRecordError: a part writes into another one's tensors.
@@ -203,10 +216,18 @@ def _split(recording: Recording, n_leaves: int) -> _Parts:
     from_fixed = [s for s in sources_of("linear") if s not in varying and s not in linear]
     needed = [s for s in sources_of("state") if s not in varying]
     fixed = compiled(constants, groups["fixed"], [*from_fixed, *needed])(*recording.constants.values())
+    columns = None
+    if from_state and like is not None:
+        try:
+            known = dict(zip(from_fixed, fixed, strict=False))
+            columns = ScaledColumns(groups["linear"], recording.inputs[-1], pushed, from_state, known, like)
+        except NoColumnsError:
+            pass
     return _Parts(
         compiled([*recording.inputs[: 1 + n_leaves], *needed], groups["state"], [following, *from_state]),
         compiled([*from_state, *from_fixed, recording.inputs[-1]], groups["linear"], [pushed]),
         len(from_state),
         list(fixed[: len(from_fixed)]),
         list(fixed[len(from_fixed) :]),
+        columns,
     )

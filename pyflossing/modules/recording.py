@@ -29,7 +29,7 @@ class Recording:
 
     Attributes:
         inputs: nodes of the arguments.
-        operations: nodes, each of one operation, or of one of its several results.
+        operations: nodes, each of one operation, or of one of its several results; ``meta["shape"]`` is a result's.
         constants: tensors that were there before: parameters, buffers.
         outputs: nodes of the results.
     """
@@ -63,6 +63,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def keep(self, tensor: Tensor, node: fx.Node) -> fx.Node:
         self.held.append(tensor)
         self.nodes[id(tensor)] = node
+        node.meta["shape"] = tensor.shape
         return node
 
     def node(self, tensor: Tensor) -> fx.Node:
