@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyflossing._support.norms import euclidean_norm
 from pyflossing.modules.calling import Step, on_flat, with_graph
-from pyflossing.modules.compiled import DecomposedAlong, decomposed_along, pays
+from pyflossing.modules.compiled import DecomposedAlong, decomposed, decomposed_along, pays
 from pyflossing.modules.linear import RecordedDerivative, recorded_step
 from pyflossing.modules.stacked import StackedDerivative, as_examples, plain_jacobian
 from pyflossing.modules.state import StateLayout, input_at
@@ -24,6 +24,8 @@ Advance = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 PART_BYTES = 2**20
 """Size of the Jacobians that are formed at once. Larger ones leave the cache; smaller ones pay for torch's calls."""
+_PART_BYTES_OF_SUMS = 2**22
+"""The same where a Jacobian takes few passes (``columns.py``)."""
 
 _CHUNK_BYTES = 2**21
 """Size of the states of one chunk."""
@@ -103,15 +105,21 @@ class Ahead:
     def along(self, t: int, state: Tensor, V: Tensor, most: int) -> tuple[list[Tensor], DecomposedAlong] | None:
         """Several steps, at most ``most``, with a decomposition after each: states after them, and what came of V.
 
-        None, if there are no Jacobians, or no kernel that is faster than torch.
+        None, if no kernel is faster than torch, or only the step itself can take the steps.
         """
         derivative = self._derivative_at(t, state)
-        transposed = None if derivative is None else derivative.transposed()
-        if transposed is None or not pays(transposed, self._layout.n_states):
+        if derivative is None or not pays(V, self._layout.n_states):
             return None
         stop = min(t + most, self._stop)
         states = self._states[t + 1 - self._first : stop + 1 - self._first]
-        return states, decomposed_along(transposed[t - self._begin : stop - self._begin], V)
+        transposed = derivative.transposed()
+        if transposed is not None:
+            return states, decomposed_along(transposed[t - self._begin : stop - self._begin], V)
+        each = []
+        for i in range(t - self._begin, stop - self._begin):
+            each.append(decomposed(derivative.push(i, V)))
+            V = each[-1].frame
+        return states, DecomposedAlong(V, *(torch.cat([e[i] for e in each]) for i in (1, 2)))
 
     def works(self, state: Tensor, V: Tensor) -> bool:
         """Whether the first chunk can be done this way."""
@@ -197,9 +205,12 @@ def fastest(
     push = way.push if way.push is not None else plain_jacobian(way.step, layout)
     one_by_one = step_by_step(push, inputs)
     size = state.numel() * state.element_size()
-    chunk = max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // size))
-    part = max(1, min(chunk, PART_BYTES // (size * layout.n_states)))
-    chunk -= chunk % part
+    most = max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // size))
+
+    def sizes(part_bytes: int) -> tuple[int, int]:
+        """Steps of a chunk and of a part."""
+        part = max(1, min(most, part_bytes // (size * layout.n_states)))
+        return most - most % part, part
 
     recorded: Callable[[Tensor, Any], Tensor] | None = None
 
@@ -218,12 +229,15 @@ def fastest(
         except (*REFUSALS, ValueError):
             pass
         else:
-            without = (_STEPS_WITHOUT_JACOBIANS,) * 2
-            found = candidate(derivative, *((chunk, part) if derivative.explicit else without))
+            if not derivative.explicit:
+                steps = (_STEPS_WITHOUT_JACOBIANS,) * 2
+            else:
+                steps = sizes(_PART_BYTES_OF_SUMS if derivative.is_sum else PART_BYTES)
+            found = candidate(derivative, *steps)
             if found.works(state, frame):
                 return found, "recorded"
     if layout.batch and (way.push is None or (way.name == "double_backward" and layout.n_states <= _STACKED_UP_TO)):
-        found = candidate(StackedDerivative(way.step, layout), chunk, part)
+        found = candidate(StackedDerivative(way.step, layout), *sizes(PART_BYTES))
         if found.works(state, frame):
             return found, "stacked"
     return one_by_one, "step by step"

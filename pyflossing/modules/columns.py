@@ -112,28 +112,31 @@ class ScaledColumns:
     def _sum(self, node: fx.Node) -> list[Term]:
         target, args = node.target, list[Any](node.args)
         own = [a for a in args if isinstance(a, fx.Node) and a in self._sums]
-        source, last = own[0], len(_shape(own[0])) - 1
+        source = own[0]
         terms = self._sums[source]
         whole = all(t.matrix.shape[1] == _shape(source)[-1] for t in terms)
-        if target in (_aten.add.Tensor, _aten.sub.Tensor) and not node.kwargs:
+        if target is _aten.add.Tensor and not node.kwargs:
             if len(own) == 2 and _shape(own[0]) == _shape(own[1]):
-                others = self._sums[own[1]]
-                return self._added(terms, self._negative(others, node) if target is _aten.sub.Tensor else others, node)
+                return self._added(terms, self._sums[own[1]], node)
         elif target in _SCALING and len(own) == 1 and whole and _shape(node) == _shape(source):
             if source is args[0] or target is _aten.mul.Tensor:
                 return [replace(t, scale=self._with(node, source, self._scale_of(t, source))) for t in terms]
-        elif len(own) > 1 or source is not args[0] or node.kwargs:
-            pass
-        elif target in _ARRANGING and whole and _keeps_rows(node, source):
+        elif len(own) == 1 and source is args[0] and not node.kwargs:
+            return self._rearranged(node, source, terms, whole)
+        raise NoColumnsError(f"{node}, {target}, is not among what is known here")
+
+    def _rearranged(self, node: fx.Node, source: fx.Node, terms: list[Term], whole: bool) -> list[Term]:
+        target, args, last = node.target, list[Any](node.args), len(_shape(source)) - 1
+        if target in _ARRANGING and whole and _keeps_rows(node, source):
             return [t if t.scale is None else replace(t, scale=self._with(node, source, t.scale)) for t in terms]
-        elif target is _aten.mm.default and args[1] in self._fixed and all(t.scale is None for t in terms):
+        if target is _aten.mm.default and args[1] in self._fixed and all(t.scale is None for t in terms):
             weights = self._fixed[args[1]]
             if terms[0].first == 0 and len(weights) == self._n:
                 return [Term(weights.contiguous())]
             return [Term(t.matrix @ weights[t.at : t.at + t.matrix.shape[1]]) for t in terms]
-        elif target is _aten.slice.Tensor and len(args) == 4 and args[1] in (-1, last):
+        if target is _aten.slice.Tensor and len(args) == 4 and args[1] in (-1, last):
             return self._sliced(terms, node, args[2], args[3])
-        elif target is _aten.slice_backward.default and args[2] == last and args[5] == 1:
+        if target is _aten.slice_backward.default and args[2] == last and args[5] == 1:
             return [replace(t, at=t.at + args[3]) for t in terms]
         raise NoColumnsError(f"{node}, {target}, is not among what is known here")
 
@@ -149,9 +152,6 @@ class ScaledColumns:
             else:
                 found.append(other)
         return found
-
-    def _negative(self, terms: list[Term], node: fx.Node) -> list[Term]:
-        return [replace(t, scale=self._small_node(_aten.neg.default, self._scale_of(t, node))) for t in terms]
 
     def _sliced(self, terms: list[Term], node: fx.Node, begin: int, end: int) -> list[Term]:
         end = min(end, begin + _shape(node)[-1])

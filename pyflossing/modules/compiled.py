@@ -1,4 +1,4 @@
-"""Directions through many steps, orthonormal again after each, by the compiled kernel (``spectrum.h`` there)."""
+"""Directions orthonormal again after each of many steps, by the compiled kernel (``spectrum.h`` there)."""
 
 from __future__ import annotations
 
@@ -37,12 +37,20 @@ def decomposed_along(transposed: Tensor, frame: Tensor) -> DecomposedAlong:
         transposed: D' of the steps, (C, *batch, n, n), contiguous.
         frame: (*batch, n, k).
     """
-    steps, *batch, n, _ = transposed.shape
-    k = frame.shape[-1]
+    return _decomposed(frame, len(transposed), transposed)
+
+
+def decomposed(pushed: Tensor) -> DecomposedAlong:
+    """A frame (*batch, n, k) that has been pushed through one step."""
+    return _decomposed(pushed, 1, None)
+
+
+def _decomposed(frame: Tensor, steps: int, transposed: Tensor | None) -> DecomposedAlong:
+    *batch, n, k = frame.shape
     rows = frame.mT.clone(memory_format=torch.contiguous_format)
-    diagonals, lengths = transposed.new_empty(2, steps, *batch, k)
+    diagonals, lengths = rows.new_empty(2, steps, *batch, k)
     ld, ldk = line(n, frame), line(k, frame)
-    room = rows.new_empty((n + 2 * k) * ld + k * ldk + max(ld * ldk, (k + 1) * ld))
+    room = rows.new_empty(2 * k * ld + k * ldk + max(ldk, k + 1) * ld + (0 if transposed is None else n * ld))
     pointers = map(address, (transposed, rows, diagonals, lengths, room))
-    library_for(transposed, frame).spectrum_forward(n, k, rows.numel() // (n * k), steps, *pointers)
+    library_for(frame).spectrum_forward(n, k, rows.numel() // (n * k), steps, *pointers)
     return DecomposedAlong(rows.mT, diagonals, lengths)

@@ -24,8 +24,9 @@ from pyflossing.modules.tree import leaves_of, map_tree
 
 _IDENTITY_UP_TO = 64
 """n up to which Jacobians are formed rather than the frame pushed, unless there are nearly as many directions."""
-_COLUMNS_UP_TO = 160
-"""The same for n B, where Jacobians are sums of fixed matrices with scaled columns. Pushing gains more from a batch."""
+_COLUMNS_UP_TO = 255
+"""The same for n B, where Jacobians are sums of fixed matrices with scaled columns. Pushing gains more from a batch, and
+the kernel has one thread."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class RecordedDerivative:
             formed = self.n <= _IDENTITY_UP_TO or 2 * k > self.n
             like = state if formed or state.numel() <= _COLUMNS_UP_TO else None
             self._parts = _split(recording, len(leaves), like)
-        self.explicit = formed or self._parts.columns is not None
+        self.is_sum = self._parts.columns is not None
+        self.explicit = formed or self.is_sum
         self._prepared: dict[int, Callable[..., tuple[Tensor, ...]] | None] = {}
         self._pushes: dict[int, Callable[..., Any]] = {}
         self._residuals: list[tuple[Tensor, ...]] = []

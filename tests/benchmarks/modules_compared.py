@@ -138,7 +138,7 @@ def main(scale: float) -> None:
     for kind in ("RNNCell", "GRUCell"):
         for n, k in SIZES:
             n_steps = max(
-                10, int(scale * (3000 if n <= 100 and k <= 16 else 1000 if n <= 100 else 300 if k < n else 20))
+                10, int(scale * (3000 if n <= 100 and k <= 16 else 1000 if n <= 100 else 1000 if k < n else 20))
             )
             found = programs(kind, n, k, n_steps)
             expected = found["one push per step"]()

@@ -63,30 +63,43 @@ static void by_reflections(int k, int n, int width, REAL *A, REAL *diagonal, REA
         diagonal[j] = ABSOLUTE(R[j * ldk + j]);
 }
 
+/* A = F D, directions in the rows, or F itself without D. */
+static void one_step(int k, int width, int n, const REAL *F, const REAL *D, REAL *A)
+{
+    if (D)
+        product(k, width, n, F, width, 1, D, width, A, width, SET);
+    else
+        memcpy(A, F, sizeof(REAL) * k * width);
+}
+
 /* Frames (batch, k, n), a direction in each row, become those after all steps; |R_ii| and the lengths of the columns of
-   R (steps, batch, k). jacobians (steps, batch, n, n) are transposed: a row for each number before the step. */
+   R (steps, batch, k). jacobians (steps, batch, n, n) are transposed: a row for each number before the step. Without
+   them the frames have been pushed already, through one step. */
 EXPORT void spectrum_forward(int n, int k, int batch, int steps, const REAL *jacobians, REAL *frames, REAL *diagonals,
                              REAL *lengths, REAL *room)
 {
     const long width = line(n), ldk = line(k);
-    REAL *padded = room, *F = padded + n * width, *A = F + k * width, *G = A + k * width;
+    REAL *F = room, *A = F + k * width, *G = A + k * width;
     room = G + k * ldk;
-    memset(padded, 0, sizeof(REAL) * (n + 2 * k) * width);
+    REAL *padded = room + (ldk > k + 1 ? ldk : k + 1) * width;
+    memset(F, 0, sizeof(REAL) * 2 * k * width);
+    if (jacobians && n != width)
+        memset(padded, 0, sizeof(REAL) * n * width);
     for (int b = 0; b < batch; b++) {
         int wait = 0, longest_wait = 0; /* steps until Cholesky is tried again */
         copy_rows(k, n, frames + (long)b * k * n, n, F, width);
         for (int t = 0; t < steps; t++) {
             const long place = (long)t * batch + b;
-            const REAL *D = jacobians + place * n * n;
+            const REAL *D = jacobians ? jacobians + place * n * n : 0;
             REAL *diagonal = diagonals + place * k, *length = lengths + place * k, *kept = F;
-            if (n != width) {
+            if (D && n != width) {
                 copy_rows(n, n, D, n, padded, width);
                 D = padded;
             }
-            product(k, width, n, F, width, 1, D, width, A, width, SET);
+            one_step(k, width, n, F, D, A);
             if (wait > 0 || !orthonormalise(k, width, A, diagonal, length, G, ldk, room)) {
                 if (wait-- == 0) {
-                    product(k, width, n, F, width, 1, D, width, A, width, SET);
+                    one_step(k, width, n, F, D, A);
                     wait = longest_wait = longest_wait < 15 ? 2 * longest_wait + 1 : 15;
                 }
                 by_reflections(k, n, width, A, diagonal, length, G, ldk, room);
