@@ -18,15 +18,16 @@ from torch import Tensor, fx
 
 from pyflossing.modules.calling import Step, on_flat, with_graph
 from pyflossing.modules.columns import NoColumnsError, ScaledColumns
+from pyflossing.modules.compiled import pays
 from pyflossing.modules.recording import CannotRecordError, Recording, compiled, is_mutable, record, replayed
 from pyflossing.modules.state import StateLayout
 from pyflossing.modules.tree import leaves_of, map_tree
 
 _IDENTITY_UP_TO = 64
 """n up to which Jacobians are formed rather than the frame pushed, unless there are nearly as many directions."""
-_COLUMNS_UP_TO = 255
-"""The same for n B, where Jacobians are sums of fixed matrices with scaled columns. Pushing gains more from a batch, and
-the kernel has one thread."""
+_COLUMNS_UP_TO = 256
+"""The same for n B with the kernel, where Jacobians are sums of fixed matrices with scaled columns. Of a batch of
+examples, pushing all at once takes less time."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class RecordedDerivative:
         with torch.no_grad():
             recording = record(_double_backward(step, layout, x), state, *leaves, state)
             formed = self.n <= _IDENTITY_UP_TO or 2 * k > self.n
-            like = state if formed or state.numel() <= _COLUMNS_UP_TO else None
+            cheap = state.numel() <= _COLUMNS_UP_TO and pays(state, self.n)
+            like = state if formed or cheap else None
             self._parts = _split(recording, len(leaves), like)
         self.is_sum = self._parts.columns is not None
         self.explicit = formed or self.is_sum
