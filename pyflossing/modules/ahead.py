@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyflossing._support.norms import euclidean_norm
 from pyflossing.modules.calling import Step, on_flat, with_graph
-from pyflossing.modules.compiled import DecomposedAlong, decomposed, decomposed_along, pays
+from pyflossing.modules.compiled import DecomposedAlong, pays
 from pyflossing.modules.linear import RecordedDerivative, recorded_step
 from pyflossing.modules.stacked import StackedDerivative, as_examples, plain_jacobian
 from pyflossing.modules.state import StateLayout, input_at
@@ -45,7 +45,7 @@ class Derivative(Protocol):
 
     def push(self, i: int, V: Tensor) -> Tensor: ...
 
-    def transposed(self) -> Tensor | None: ...
+    def through(self, begin: int, end: int, V: Tensor) -> DecomposedAlong: ...
 
 
 def step_by_step(push: Push, inputs: Any) -> Advance:
@@ -112,14 +112,7 @@ class Ahead:
             return None
         stop = min(t + most, self._stop)
         states = self._states[t + 1 - self._first : stop + 1 - self._first]
-        transposed = derivative.transposed()
-        if transposed is not None:
-            return states, decomposed_along(transposed[t - self._begin : stop - self._begin], V)
-        each = []
-        for i in range(t - self._begin, stop - self._begin):
-            each.append(decomposed(derivative.push(i, V)))
-            V = each[-1].frame
-        return states, DecomposedAlong(V, *(torch.cat([e[i] for e in each]) for i in (1, 2)))
+        return states, derivative.through(t - self._begin, stop - self._begin, V)
 
     def works(self, state: Tensor, V: Tensor) -> bool:
         """Whether the first chunk can be done this way."""
@@ -229,10 +222,10 @@ def fastest(
         except (*REFUSALS, ValueError):
             pass
         else:
-            if not derivative.explicit:
-                steps = (_STEPS_WITHOUT_JACOBIANS,) * 2
-            else:
+            if derivative.forms_jacobians:
                 steps = sizes(_PART_BYTES_OF_SUMS if derivative.is_sum else PART_BYTES)
+            else:
+                steps = (most if derivative.is_sum else _STEPS_WITHOUT_JACOBIANS,) * 2
             found = candidate(derivative, *steps)
             if found.works(state, frame):
                 return found, "recorded"

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from pyflossing.gradients.kernel.library import line
+from pyflossing.modules.compiled import Columns
 from pyflossing.modules.recording import compiled
 
 _aten = torch.ops.aten
@@ -85,9 +87,24 @@ class ScaledColumns:
             if len(self._sums[node]) > _MOST_TERMS:
                 raise NoColumnsError(f"more than {_MOST_TERMS} terms")
         self._terms = self._sums[pushed]
+        self._padded: list[Tensor | None] | None = None
         scales = [self._scale_of(term, pushed) for term in self._terms]
         self.values = [*fixed.values(), *self._ones.values()]
         self.scales: Callable[..., tuple[Tensor, ...]] = compiled([*varying, *fixed, *self._ones], self._small, scales)
+
+    @property
+    def n_products(self) -> float:
+        """Columns of all matrices but the identity, divided by n."""
+        return sum(term.matrix.shape[1] for term in self._terms if term.first is None) / self._n
+
+    def for_kernel(self, scales: Sequence[Tensor]) -> list[Columns]:
+        """The terms with their scales (*size, m), as the kernel takes them."""
+        if self._padded is None:
+            self._padded = [None if term.first is not None else _padded(term.matrix) for term in self._terms]
+        return [
+            Columns(matrix, scale.contiguous(), term.at, term.first or 0)
+            for matrix, term, scale in zip(self._padded, self._terms, scales, strict=True)
+        ]
 
     def rows(self, scales: Sequence[Tensor]) -> Tensor:
         """D' (*size, n, n), contiguous, from the terms' scales (*size, m)."""
@@ -185,6 +202,13 @@ class ScaledColumns:
     def _with(self, node: fx.Node, source: fx.Node, scale: fx.Node) -> fx.Node:
         """The node's operation on a scale."""
         return self._small_node(node.target, *[scale if a is source else a for a in node.args], **node.kwargs)
+
+
+def _padded(matrix: Tensor) -> Tensor:
+    """With rows that are as long as the kernel's."""
+    found = matrix.new_zeros(len(matrix), line(matrix.shape[1], matrix))
+    found[:, : matrix.shape[1]] = matrix
+    return found
 
 
 def _keeps_rows(node: fx.Node, source: fx.Node) -> bool:

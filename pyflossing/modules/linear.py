@@ -18,16 +18,25 @@ from torch import Tensor, fx
 
 from pyflossing.modules.calling import Step, on_flat, with_graph
 from pyflossing.modules.columns import NoColumnsError, ScaledColumns
-from pyflossing.modules.compiled import pays
+from pyflossing.modules.compiled import (
+    Columns,
+    DecomposedAlong,
+    decomposed,
+    decomposed_along,
+    decomposed_along_sums,
+    pays,
+)
 from pyflossing.modules.recording import CannotRecordError, Recording, compiled, is_mutable, record, replayed
 from pyflossing.modules.state import StateLayout
 from pyflossing.modules.tree import leaves_of, map_tree
 
 _IDENTITY_UP_TO = 64
 """n up to which Jacobians are formed rather than the frame pushed, unless there are nearly as many directions."""
-_COLUMNS_UP_TO = 256
+_SUMS_UP_TO = 256
 """The same for n B with the kernel, where Jacobians are sums of fixed matrices with scaled columns. Of a batch of
 examples, pushing all at once takes less time."""
+_FURTHER_PRODUCTS = 64
+"""Directions times further products with matrices up to which the kernel takes products rather than a sum of them."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +68,16 @@ class RecordedDerivative:
         self._eye = self._eye.reshape(self.n, *[1] * len(self.batch), self.n).expand(self.n, *self.batch, self.n)
         with torch.no_grad():
             recording = record(_double_backward(step, layout, x), state, *leaves, state)
-            formed = self.n <= _IDENTITY_UP_TO or 2 * k > self.n
-            cheap = state.numel() <= _COLUMNS_UP_TO and pays(state, self.n)
-            like = state if formed or cheap else None
-            self._parts = _split(recording, len(leaves), like)
-        self.is_sum = self._parts.columns is not None
-        self.explicit = formed or self.is_sum
+            formed, kernel = self.n <= _IDENTITY_UP_TO or 2 * k > self.n, pays(state, self.n)
+            self._parts = _split(recording, len(leaves), state if formed or kernel else None)
+        columns = self._parts.columns
+        self._by_terms = columns is not None and kernel and (columns.n_products - 1) * k <= _FURTHER_PRODUCTS
+        cheap = columns is not None and kernel and state.numel() <= _SUMS_UP_TO
+        self.forms_jacobians = (formed or cheap) and not self._by_terms
+        self._columns = columns if self._by_terms or self.forms_jacobians else None
+        self.is_sum = self._columns is not None
+        self._scales: tuple[Tensor, ...] = ()
+        self._terms: list[Columns] = []
         self._prepared: dict[int, Callable[..., tuple[Tensor, ...]] | None] = {}
         self._pushes: dict[int, Callable[..., Any]] = {}
         self._residuals: list[tuple[Tensor, ...]] = []
@@ -81,8 +94,11 @@ class RecordedDerivative:
             except CannotRecordError:
                 self._prepared[size] = self._many
         following, *rest = (self._prepared.setdefault(size, None) or self._many)(*tensors)
-        if self.explicit:
-            columns = self._parts.columns
+        columns = self._columns
+        if self._by_terms:
+            assert columns is not None
+            self._scales, self._terms = tuple(rest), columns.for_kernel(rest)
+        elif self.forms_jacobians:
             self._rows = rest[0] if columns is None else columns.rows(rest)
             self._jacobians = self._rows.unbind(0)
         else:
@@ -95,12 +111,12 @@ class RecordedDerivative:
         dims = (0,) * (1 + len(leaves)) + (None,) * len(parts.state_constants)
         following: Tensor
         following, *varying = torch.vmap(parts.state_part, in_dims=dims)(states, *leaves, *parts.state_constants)
-        if not self.explicit:
-            return (following, *varying)
-        if parts.columns is not None:
-            values = parts.columns.values
+        if self._columns is not None:
+            values = self._columns.values
             dims = (0,) * parts.n_varying + (None,) * len(values)
-            return (following, *torch.vmap(parts.columns.scales, in_dims=dims)(*varying, *values))
+            return (following, *torch.vmap(self._columns.scales, in_dims=dims)(*varying, *values))
+        if not self.forms_jacobians:
+            return (following, *varying)
         over_directions = torch.vmap(parts.linear_part, in_dims=(None,) * (parts.n_varying + len(parts.fixed)) + (0,))
         dims = (0,) * parts.n_varying + (None,) * (len(parts.fixed) + 1)
         if parts.n_varying:
@@ -112,15 +128,31 @@ class RecordedDerivative:
             rows = rows.movedim(1, 2)
         return following, rows.contiguous()
 
-    def transposed(self) -> Tensor | None:
-        """All Jacobians, transposed, (C, *batch, n, n), contiguous; None if they are not formed."""
-        return self._rows
+    def transposed(self, i: int) -> Tensor:
+        """The Jacobian at the i-th of the prepared states, transposed, (*batch, n, n), where such are formed."""
+        if not self._by_terms:
+            return self._jacobians[i]
+        assert self._columns is not None
+        return self._columns.rows([scale[i] for scale in self._scales])
+
+    def through(self, begin: int, end: int, V: Tensor) -> DecomposedAlong:
+        """A frame (*batch, n, k) through some of the prepared states, with a decomposition after each."""
+        if self._by_terms:
+            return decomposed_along_sums([t._replace(scales=t.scales[begin:end]) for t in self._terms], V)
+        if self.forms_jacobians:
+            assert self._rows is not None
+            return decomposed_along(self._rows[begin:end], V)
+        each = []
+        for i in range(begin, end):
+            each.append(decomposed(self.push(i, V)))
+            V = each[-1].frame
+        return DecomposedAlong(V, *(torch.cat([e[i] for e in each]) for i in (1, 2)))
 
     def push(self, i: int, V: Tensor) -> Tensor:
         """D V (*batch, n, k) at the i-th of the prepared states."""
-        if self.explicit:
-            rows = V.mT
-            turned: Tensor = torch.bmm(rows, self._jacobians[i]) if self.batch else rows @ self._jacobians[i]
+        if self._by_terms or self.forms_jacobians:
+            rows, jacobian = V.mT, self.transposed(i)
+            turned: Tensor = torch.bmm(rows, jacobian) if self.batch else rows @ jacobian
             return turned.mT
         k = V.shape[-1]
         if k not in self._pushes:  # shapes are part of a recording

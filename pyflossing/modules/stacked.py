@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pyflossing.modules.calling import Step, with_graph
+from pyflossing.modules.compiled import DecomposedAlong, decomposed_along
 from pyflossing.modules.state import StateLayout
 from pyflossing.modules.tangent import Push
 from pyflossing.modules.tree import map_tree
@@ -39,12 +40,12 @@ class StackedDerivative:
         assert self._jacobians is not None
         return self._jacobians[i] @ V
 
-    def transposed(self) -> Tensor:
-        """All Jacobians, transposed, (C, B, n, n), contiguous."""
+    def through(self, begin: int, end: int, V: Tensor) -> DecomposedAlong:
+        """A frame (B, n, k) through some of them, with a decomposition after each."""
         if self._transposed is None:
             assert self._jacobians is not None
             self._transposed = self._jacobians.mT.contiguous()
-        return self._transposed
+        return decomposed_along(self._transposed[begin:end], V)
 
 
 def as_examples(inputs: Any, size: int) -> Any:

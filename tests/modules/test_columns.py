@@ -39,7 +39,7 @@ def require_jacobians(derivative, states, following, one, inputs):
         for b in range(states.shape[1]):
             h, x = states[t, b], inputs[t, b]
             for found, wanted in (
-                (derivative.transposed()[t, b].mT, torch.autograd.functional.jacobian(lambda h, x=x: one(h, x), h)),
+                (derivative.transposed(t)[b].mT, torch.autograd.functional.jacobian(lambda h, x=x: one(h, x), h)),
                 (following[t, b], one(h, x).detach()),
             ):
                 assert float((found - wanted).abs().max()) <= 8 * n * eps * wanted.abs().max().clamp(min=1)

@@ -56,6 +56,16 @@ class Frames(ctypes.Structure):
     )
 
 
+class Term(ctypes.Structure):
+    """``struct term`` of spectrum.h."""
+
+    _fields_ = (
+        ("matrix", ctypes.c_void_p),
+        ("scales", ctypes.c_void_p),
+        *((name, ctypes.c_int32) for name in ("at", "width", "first")),
+    )
+
+
 class Adam(ctypes.Structure):
     """``struct adam`` of adam.h."""
 
@@ -77,7 +87,10 @@ def _functions(real: type) -> dict[str, tuple[type | None, tuple[Any, ...]]]:
         "states_backward": (ctypes.c_int, (*_NETWORK_AND_SIZES, *[_POINTER] * 13)),
         "judge": (ctypes.c_int, (*sizes, real, *[_POINTER] * 5)),
         "frames_forward": (ctypes.c_int, (ctypes.POINTER(Frames), *[_POINTER] * 13)),
-        "spectrum_forward": (None, (*[ctypes.c_int] * 4, *[_POINTER] * 5)),
+        "spectrum_forward": (
+            None,
+            (*[ctypes.c_int] * 4, _POINTER, ctypes.c_int, ctypes.POINTER(Term), *[_POINTER] * 4),
+        ),
         "adam_of_float32": (None, (ctypes.POINTER(Adam), ctypes.c_long, *[_POINTER] * 7)),
         "adam_of_float64": (None, (ctypes.POINTER(Adam), ctypes.c_long, *[_POINTER] * 7)),
         "frames_backward": (None, (ctypes.POINTER(Frames), *[_POINTER] * 10)),

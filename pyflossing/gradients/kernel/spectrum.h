@@ -63,20 +63,42 @@ static void by_reflections(int k, int n, int width, REAL *A, REAL *diagonal, REA
         diagonal[j] = ABSOLUTE(R[j * ldk + j]);
 }
 
-/* A = F D, directions in the rows, or F itself without D. */
-static void one_step(int k, int width, int n, const REAL *F, const REAL *D, REAL *A)
+/* Columns of the Jacobians, transposed: those of a fixed matrix, scaled. */
+struct term {
+    const REAL *matrix; /* (n, line(width)); none: the identity's columns from first on */
+    const REAL *scales; /* (steps, batch, width) */
+    int32_t at, width, first;
+};
+
+/* What becomes of directions, in the rows of F, in one step: by D, or by a sum of terms, or nothing. */
+static void one_step(int k, int n, int width, const REAL *F, const REAL *D, int n_terms, const struct term *terms,
+                     long place, REAL *A, REAL *room)
 {
     if (D)
         product(k, width, n, F, width, 1, D, width, A, width, SET);
-    else
+    else if (!n_terms)
         memcpy(A, F, sizeof(REAL) * k * width);
+    else
+        memset(A, 0, sizeof(REAL) * k * width);
+    for (const struct term *term = terms; term < terms + n_terms; term++) {
+        const REAL *scale = term->scales + place * term->width, *from = F + term->first;
+        long ld = width;
+        if (term->matrix) {
+            from = room;
+            ld = line(term->width);
+            product(k, (int)ld, n, F, width, 1, term->matrix, ld, room, ld, SET);
+        }
+        for (int j = 0; j < k; j++)
+            for (int i = 0; i < term->width; i++)
+                A[j * (long)width + term->at + i] += from[j * ld + i] * scale[i];
+    }
 }
 
 /* Frames (batch, k, n), a direction in each row, become those after all steps; |R_ii| and the lengths of the columns of
    R (steps, batch, k). jacobians (steps, batch, n, n) are transposed: a row for each number before the step. Without
-   them the frames have been pushed already, through one step. */
-EXPORT void spectrum_forward(int n, int k, int batch, int steps, const REAL *jacobians, REAL *frames, REAL *diagonals,
-                             REAL *lengths, REAL *room)
+   them each is a sum of terms, or, without these, frames have been pushed already, through one step. */
+EXPORT void spectrum_forward(int n, int k, int batch, int steps, const REAL *jacobians, int n_terms,
+                             const struct term *terms, REAL *frames, REAL *diagonals, REAL *lengths, REAL *room)
 {
     const long width = line(n), ldk = line(k);
     REAL *F = room, *A = F + k * width, *G = A + k * width;
@@ -96,10 +118,10 @@ EXPORT void spectrum_forward(int n, int k, int batch, int steps, const REAL *jac
                 copy_rows(n, n, D, n, padded, width);
                 D = padded;
             }
-            one_step(k, width, n, F, D, A);
+            one_step(k, n, (int)width, F, D, n_terms, terms, place, A, room);
             if (wait > 0 || !orthonormalise(k, width, A, diagonal, length, G, ldk, room)) {
                 if (wait-- == 0) {
-                    one_step(k, width, n, F, D, A);
+                    one_step(k, n, (int)width, F, D, n_terms, terms, place, A, room);
                     wait = longest_wait = longest_wait < 15 ? 2 * longest_wait + 1 : 15;
                 }
                 by_reflections(k, n, width, A, diagonal, length, G, ldk, room);
