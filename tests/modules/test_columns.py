@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_paths import KINDS, needs_kernel, using_kind
 from module_cases import normal
 from torch import nn
 
@@ -45,6 +46,23 @@ def require_jacobians(derivative, states, following, one, inputs):
                 assert float((found - wanted).abs().max()) <= 8 * n * eps * wanted.abs().max().clamp(min=1)
 
 
+def require_pushed(derivative, states, inputs, one):
+    """What the compiled kernel makes of two directions, or one, at the second time: lengths tell all that is pushed."""
+    _, batch, n = states.shape
+    V = torch.linalg.qr(normal(batch, n, min(2, n), seed=8)).Q.to(states.dtype)
+    found = derivative.through(1, 2, V)
+    for b in range(batch):
+        D = torch.autograd.functional.jacobian(lambda h, b=b: one(h, inputs[1, b]), states[1, b])
+        scale = torch.linalg.matrix_norm(D) * 8 * n * torch.finfo(states.dtype).eps
+        lengths = torch.linalg.vector_norm(D @ V[b], dim=0)
+        assert float((found.lengths[0, b] - lengths).abs().max()) <= scale
+        R = torch.linalg.qr(D.double() @ V[b].double()).R
+        unequal = (
+            lengths.max() / lengths.min()
+        )  # a short direction's error turns it, and with it what is left of the other
+        assert not float((found.diagonals[0, b] - R.diagonal().abs()).abs().max()) > 2 * scale * unequal
+
+
 def leaky(n, dtype):
     W, U = normal(n, n, seed=3, dtype=dtype), normal(n, 3, seed=4, dtype=dtype)
     return lambda h, x: 0.9 * h - 0.1 * torch.tanh(h @ W.T + x @ U.T)
@@ -69,6 +87,20 @@ def test_jacobians_of_cells(cell, n, dtype):
     found = recorded(step, tuple(state.chunk(2, dim=-1)) if cell == "LSTMCell" else state, inputs, k=n // 2 + 1)
     assert found[0].is_sum or n == 2
     require_jacobians(*found, inputs)
+
+
+@needs_kernel
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("n", [2, 13, 67, 130])
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_kernel_pushes_by_the_sum(cell, n, dtype, kind):
+    step, inputs = CELLS[cell](n, dtype), normal(3, 3, 3, seed=2, dtype=dtype)
+    state = normal(3, n // 2 * 2 if cell == "LSTMCell" else n, dtype=dtype)
+    with using_kind(kind):
+        found = recorded(step, tuple(state.chunk(2, dim=-1)) if cell == "LSTMCell" else state, inputs)
+        assert (found[0].is_sum and not found[0].forms_jacobians) or n == 2
+        require_pushed(found[0], found[1], inputs, found[3])
 
 
 def test_steps_whose_derivative_is_no_such_sum_are_taken_as_before():
@@ -124,4 +156,7 @@ def cells(draw):
 def test_jacobians_of_random_cells(cell, batch, seed):
     step, n, n_gates, dtype = cell
     inputs = normal(3, batch, n_gates * n, seed=seed, dtype=dtype)
-    require_jacobians(*recorded(step, normal(batch, n, seed=seed + 1, dtype=dtype), inputs), inputs)
+    found = recorded(step, normal(batch, n, seed=seed + 1, dtype=dtype), inputs)
+    require_jacobians(*found, inputs)
+    if KINDS:
+        require_pushed(found[0], found[1], inputs, found[3])
