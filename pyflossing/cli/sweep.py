@@ -15,7 +15,7 @@ from pyflossing._support.arguments import require_path
 from pyflossing._support.signals import Stop, stop_on_signals
 from pyflossing.cli.errors import FAILED, IN_USE, INTERRUPTED, Refused, complain, guarded, require_file
 from pyflossing.cli.output import write_json, write_line
-from pyflossing.cli.train import Every, Json, Quiet
+from pyflossing.cli.train import Device, Every, Json, Quiet
 
 if TYPE_CHECKING:
     from pyflossing.sweeps import SweepResults
@@ -54,6 +54,7 @@ def sweep(
     ] = False,
     only_list: Annotated[bool, typer.Option("--list", help="List the jobs as they stand, and run none.")] = False,
     checkpoint_every: Every = 30.0,
+    device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -93,6 +94,7 @@ def sweep(
                 progress=show,
                 stop=stop,
                 checkpoint_every=checkpoint_every,
+                device=device,
             )
     _say(results, folder, quiet=quiet, as_json=as_json)
 

@@ -109,7 +109,7 @@ class TrajectoryPass:
 
     def _scalar(self, value: float) -> Any:
         """As an array, which takes less time in a call than a number of Python."""
-        return self._own(self.J.new_tensor(value))
+        return self._own(self.J.new_full((), value))
 
     @cached_property
     def _transposed(self) -> Any:
@@ -128,10 +128,14 @@ class TrajectoryPass:
 
     def _binary(self, x: list[Any], a: list[Any]) -> None:
         xp, product, transposed, received = self._xp, self._product, self._transposed, self._received
+        up, down, above = self._scalar(1), self._scalar(-1), self._buffer(torch.bool)
         for n in range(len(a)):
-            xp.sign(x[n], out=a[n])
-            if not _no_zero(a[n]):  # a state of exactly zero, whose sign is -1 here and 0 there
-                a[n][a[n] == 0] = -1
+            if xp is torch:  # without a look at the numbers, for which a GPU would have to be waited for
+                torch.where(torch.gt(x[n], 0, out=above), up, down, out=a[n])
+            else:
+                np.sign(x[n], out=a[n])
+                if not _no_zero(a[n]):  # a state of exactly zero, whose sign is -1 here and 0 there
+                    a[n][a[n] == 0] = -1
             product(a[n], transposed, out=received)
             xp.add(x[n + 1], received, out=x[n + 1])
 
@@ -242,7 +246,7 @@ class TrajectoryPass:
 
 
 def _no_zero(signs: Any) -> bool:
-    if isinstance(signs, np.ndarray) and signs.flags.c_contiguous:
+    if signs.flags.c_contiguous:
         row = signs.reshape(-1)  # of signs, whose squares add up to their number without rounding
         return bool(row.dot(row) == len(row))
     return bool(signs.all())
