@@ -1,23 +1,23 @@
 """A stand-in for a GPU, where there is none: tensors that call themselves "cuda:0", and behave so, but lie on the CPU.
 
-What a GPU would refuse is refused: a call that mixes the two devices, a tensor as numpy's array, its address. Tensors are
-moved only where the program moves them, and each transfer is counted. The numbers are real, so that a whole run goes
-through every branch that it takes, and can be compared with the CPU's. (torch's own FakeTensorMode has no numbers, and
-without CUDA in the build its tensors cannot be indexed.)
+What a GPU would refuse is refused: a call that mixes the two devices, a tensor as numpy's array. Tensors are moved only
+where the program moves them, and each transfer is counted. The numbers are real, so that a whole run goes through every
+branch that it takes, and can be compared with the CPU's. (torch's own FakeTensorMode has no numbers, and its tensors
+cannot be indexed where torch is built without CUDA.)
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
 GPU = torch.device("cuda", 0)
 NAME = "stand-in GPU"
@@ -26,6 +26,8 @@ _READ = {
     torch.Tensor.__index__, torch.equal, torch.nonzero, torch.Tensor.nonzero,
 }  # fmt: skip
 """Calls that wait for the numbers."""
+_FROM_NUMBERS = {torch.tensor, torch.as_tensor, torch.Tensor.new_tensor}
+"""Calls that move Python's numbers."""
 _REFUSED = {torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.data_ptr}
 _INDEXING = {torch.Tensor.__getitem__, torch.Tensor.__setitem__}
 
@@ -62,8 +64,11 @@ class StandIn(TorchFunctionMode):
     Attributes:
         transfers: how many of "to the GPU", "to the CPU" and "reads" (of numbers, such as ``float(x)``) there were.
         on_cpu: functions that were called with tensors of the CPU alone, or made one.
-        operations: torch's own operations of which an argument was on the GPU, such as "aten.mm.out".
+        operations: torch's own operations of which an argument was on the GPU, such as "aten.mm.out", while
+            ``records`` is true: it takes time.
     """
+
+    records = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,9 +94,11 @@ class StandIn(TorchFunctionMode):
             kwargs["device"] = "cpu"
         if any(on_gpu) and func in _READ:
             self.transfers["reads"] += 1
+        if (any(on_gpu) or makes_on_gpu) and func in _FROM_NUMBERS:
+            self.transfers["to the GPU"] += 1
         if not any(on_gpu) and not makes_on_gpu:
             self.on_cpu[getattr(func, "__name__", str(func))] += 1
-        with self._operations():
+        with _Operations(self.operations) if self.records else nullcontext():
             found = func(*args, **kwargs)
         return put(found) if makes_on_gpu else found
 
@@ -114,11 +121,6 @@ class StandIn(TorchFunctionMode):
         self.transfers["to the GPU" if to_gpu else "to the CPU"] += 1
         return put(converted) if to_gpu else back(converted)
 
-    @contextmanager
-    def _operations(self) -> Iterator[None]:
-        with _Operations(self.operations):
-            yield
-
 
 class _Operations(TorchDispatchMode):
     def __init__(self, seen: set[str]) -> None:
@@ -139,5 +141,7 @@ def stand_in() -> Iterator[StandIn]:
         patch.setattr(torch.cuda, "device_count", lambda: 1)
         patch.setattr(torch.cuda, "current_device", lambda: 0)
         patch.setattr(torch.cuda, "get_device_name", lambda device=None: NAME)
+        patch.setattr(torch.cuda, "get_rng_state", lambda device=None: torch.zeros(1, dtype=torch.uint8))
+        patch.setattr(torch.cuda, "set_rng_state", lambda state, device=None: None)
         with StandIn() as mode:
             yield mode

@@ -25,10 +25,10 @@ def require_device_name(name: str, value: Any) -> str:
         ValueError: another name, naming ``name``, and what is allowed.
     """
     text = str(value) if isinstance(value, torch.device) else value
-    if not isinstance(text, str) or not _NAME.fullmatch(text):
-        said = "it must be 'cpu', 'cuda' or 'cuda:N'"
-        raise FieldError(name, value, said + (": 'mps' has no Float64" if text == "mps" else ""))
-    return str(text)
+    if isinstance(text, str) and _NAME.fullmatch(text):
+        return str(text)
+    why = ": 'mps' has no Float64" if isinstance(text, str) and text == "mps" else ""
+    raise FieldError(name, value, f"it must be 'cpu', 'cuda' or 'cuda:N'{why}")
 
 
 def require_device(name: str, value: Any) -> torch.device:

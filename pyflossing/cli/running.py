@@ -55,16 +55,18 @@ def run_in_folder(
         from pyflossing.runs.folder import FolderInUse, Stopped, train_or_resume  # noqa: PLC0415
         from pyflossing.training.sizes import require_training_fits  # noqa: PLC0415
 
-        talks = not (quiet or as_json)
+        talks, again = not (quiet or as_json), resume_command(folder, device)
         place = require_device("--device", device)
-        line = _opening_line(folder, config, must_resume, "" if place.type == "cpu" else f" on {device_in_words(place)}")
+        line = _opening_line(
+            folder, config, must_resume, "" if place.type == "cpu" else f" on {device_in_words(place)}"
+        )
         require_training_fits(config)
         path_in_use(place)
         if talks:
             write_line(line)
         progress: Any = shown(config) if talks else nullcontext(None)
         try:
-            with _interruptions(folder), progress as show:
+            with _interruptions(again), progress as show:
                 result = train_or_resume(
                     folder, config, [show] if show else [], checkpoint_every=checkpoint_every, stop=stop, device=place
                 )
@@ -73,7 +75,7 @@ def run_in_folder(
         except Stopped as stopped:
             if as_json:
                 write_json({"folder": str(folder), "state": "stopped", "epoch": stopped.epoch})
-            complain(f"stopped after epoch {stopped.epoch} of {config.n_epochs}; to resume: {resume_command(folder)}")
+            complain(f"stopped after epoch {stopped.epoch} of {config.n_epochs}; to resume: {again}")
             raise typer.Exit(stop.exit_code) from None
     if as_json:
         write_json(summary(folder, result))
@@ -81,9 +83,14 @@ def run_in_folder(
         write_table(_closing_rows(folder, result))
 
 
-def resume_command(folder: Path) -> str:
-    """The command that goes on with a folder's run."""
-    return f"pyflossing train {quote(str(folder))}"
+def resume_command(folder: Path, device: str = "cpu") -> str:
+    """The command that goes on with a folder's run, on a device."""
+    return f"pyflossing train {quote(str(folder))}" + on_device(device)
+
+
+def on_device(device: str) -> str:
+    """What a command needs to compute there again."""
+    return "" if device == "cpu" else f" --device {device}"
 
 
 def summary(folder: Path, result: TrainingResult) -> dict[str, Any]:
@@ -146,12 +153,12 @@ def _require_free(folder: Path) -> None:
 
 
 @contextmanager
-def _interruptions(folder: Path) -> Iterator[None]:
+def _interruptions(again: str) -> Iterator[None]:
     """A second signal ends the run at once."""
     try:
         yield
     except KeyboardInterrupt:
-        complain(f"ended at once; what came after the last checkpoint is lost. To go on: {resume_command(folder)}")
+        complain(f"ended at once; what came after the last checkpoint is lost. To go on: {again}")
         raise typer.Exit(INTERRUPTED) from None
 
 
