@@ -13,7 +13,7 @@ import torchgen
 import yaml
 from bad_values import NO_NUMBERS, assert_refused
 from cli.program import quick
-from kernel_paths import using
+from kernel_paths import needs_kernel, using
 from network_cases import random_frame, random_parameters, random_trials
 from stand_in_gpu import NAME, put, stand_in
 from typer.testing import CliRunner
@@ -164,6 +164,16 @@ def test_a_run_on_a_gpu_is_that_of_the_cpu_to_rounding(network, clip_norm, name)
     require_same_to_rounding(result, alone)
     require_same_to_rounding(train(config, device="cuda", method="autograd"), alone)
     assert train(config, device="cuda").same_numbers(result)
+
+
+@needs_kernel
+def test_the_compiled_kernel_is_the_cpus_alone():
+    """It would ask the stand-in for addresses."""
+    with using("compiled"), stand_in():
+        result = train(SMALL, device="cuda")
+        assert result.versions["passes"] == f"torch on cuda:0 ({NAME})"
+        assert train(SMALL).versions["passes"].startswith("compiled")
+        require_same_to_rounding(result, train(SMALL))
 
 
 class OwnNetwork(TanhNetwork):

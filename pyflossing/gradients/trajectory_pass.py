@@ -128,14 +128,14 @@ class TrajectoryPass:
 
     def _binary(self, x: list[Any], a: list[Any]) -> None:
         xp, product, transposed, received = self._xp, self._product, self._transposed, self._received
-        up, down, above = self._scalar(1), self._scalar(-1), self._buffer(torch.bool)
+        half = self._scalar(0.5)
         for n in range(len(a)):
-            if xp is torch:  # without a look at the numbers, for which a GPU would have to be waited for
-                torch.where(torch.gt(x[n], 0, out=above), up, down, out=a[n])
-            else:
-                np.sign(x[n], out=a[n])
-                if not _no_zero(a[n]):  # a state of exactly zero, whose sign is -1 here and 0 there
-                    a[n][a[n] == 0] = -1
+            xp.sign(x[n], out=a[n])
+            # a state of exactly zero, whose sign is -1 here and 0 there
+            if xp is torch:  # and no look at the numbers, for which a GPU would have to be waited for
+                torch.sign(torch.sub(a[n], half, out=a[n]), out=a[n])
+            elif not _no_zero(a[n]):
+                a[n][a[n] == 0] = -1
             product(a[n], transposed, out=received)
             xp.add(x[n + 1], received, out=x[n + 1])
 
