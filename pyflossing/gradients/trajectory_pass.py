@@ -30,6 +30,10 @@ taken, and enough for a part's own cost not to matter (measured, for one network
 _CHUNK = 2**15
 """Entries that are taken at once where a chain of elementwise functions should stay in the cache."""
 
+_ON_GPU = 32
+"""How many times as many a GPU takes, where every call costs more and the cache is another (not measured: ours to
+guess)."""
+
 
 def batch_major(x: Tensor) -> Tensor:
     """(..., N, B) as (..., B, N), contiguous."""
@@ -77,7 +81,8 @@ class TrajectoryPass:
         return by_steps(self._room, role, (*leading, longest, batch, n_units), self.sent)[..., :n_steps, :, :]
 
     def _slices(self, n_steps: int, entries: int) -> list[slice]:
-        steps = max(1, entries // max(1, self.sent[..., 0, :, :].numel()))
+        at_once = entries if self.states.device.type == "cpu" else _ON_GPU * entries
+        steps = max(1, at_once // max(1, self.sent[..., 0, :, :].numel()))
         return [slice(n, min(n + steps, n_steps)) for n in range(0, n_steps, steps)]
 
     def forward(self, part: slice | None = None) -> None:
