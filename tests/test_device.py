@@ -229,8 +229,10 @@ def test_the_cpu_is_the_default_and_has_its_own_bits(dtype):
 
 
 @each_network
-def test_an_ensemble_there_has_the_networks_that_the_cpu_has_alone(network, name, monkeypatch):
+@pytest.mark.parametrize("at_once", [2, 5])
+def test_an_ensemble_there_has_the_networks_that_the_cpu_has_alone(network, at_once, name, monkeypatch):
     monkeypatch.setattr(ensemble, "_AT_ONCE", 2)
+    monkeypatch.setattr(ensemble, "_STATES_AT_ONCE", at_once * SMALL.n_units * 3 * 12)
     members = [replace(SMALL, network=network, seeds=Seeds(i, i, i, i)) for i in (1, 2, 3)]
     for result, config in zip(train_ensemble(members, device="cuda:0"), members, strict=True):
         assert result.versions["passes"] == f"torch on cuda:0 ({name})"
@@ -345,7 +347,7 @@ def test_the_passes_make_nothing_on_the_cpu_and_move_nothing(network, gpu):
     assert set(gpu.on_cpu) <= {"_set_grad_enabled"}, "no tensors"
 
 
-@pytest.mark.parametrize("members", [1, 5])
+@pytest.mark.parametrize("members", [1, 12])
 @pytest.mark.parametrize("n_steps", [12, 60])
 @each_network
 def test_a_training_epoch_waits_four_times_whatever_its_size(network, n_steps, members, gpu):

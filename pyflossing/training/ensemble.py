@@ -34,6 +34,10 @@ MemberCallback = Callable[[int, Record], None]
 _AT_ONCE = 9
 """Networks in one pass: more gain little, and every one needs memory for its states."""
 
+_STATES_AT_ONCE = 2**28
+"""Numbers in the states of a pass on a GPU, 1 GB in Float32; there the time of small networks is that of the calls,
+however many networks they are for."""
+
 
 def train_ensemble(
     configs: Iterable[TrainingConfig], callbacks: Iterable[MemberCallback] = (), *, device: str | torch.device = "cpu"
@@ -85,11 +89,18 @@ def run_ensemble(configs: Sequence[TrainingConfig], states: Sequence[TrainingSta
                     yield member, record
             except NonFiniteError as error:
                 raise _of_member(error, member, config) from None
-        for start in range(0, len(configs), _AT_ONCE):
-            stop = start + _AT_ONCE
+        at_once = _networks_at_once(configs[0], states[0].parameters.J.device)
+        for start in range(0, len(configs), at_once):
+            stop = start + at_once
             ours, theirs = configs[start:stop], states[start:stop]
             results = _gradients(ours, theirs, epoch, order, start)
             yield from enumerate(training_updates(ours, theirs, epoch, order, results), start)
+
+
+def _networks_at_once(config: TrainingConfig, device: torch.device) -> int:
+    if device.type == "cpu":
+        return _AT_ONCE
+    return max(_AT_ONCE, _STATES_AT_ONCE // (config.n_units * config.trials.batch_size * config.trials.n_steps))
 
 
 def _gradients(
