@@ -31,8 +31,7 @@ _CHUNK = 2**15
 """Entries that are taken at once where a chain of elementwise functions should stay in the cache."""
 
 _ON_GPU = 32
-"""How many times as many a GPU takes, where every call costs more and the cache is another (not measured: ours to
-guess)."""
+"""How many times as many a GPU takes, where every call costs more and the cache is another: a guess, not measured."""
 
 
 def batch_major(x: Tensor) -> Tensor:
