@@ -40,6 +40,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 DEMAND_VARIABLE = "PYFLOSSING_TESTS_NEED_JULIA"
 NO_JULIA = "NO LIVE JULIA"
 NO_JULIACALL = "NO JULIA FOR JULIACALL"
+NO_GPU = "NO GPU"
 _USERS = ("PYTHON_JULIACALL_", "PYTHON_JULIAPKG_", "PYFLOSSING_", "JULIA_")
 _PASSES = "PYFLOSSING_KERNEL"
 """Set to "torch" or "compiled" to run all tests that way."""
@@ -168,15 +169,18 @@ def open_julia(request: pytest.FixtureRequest) -> Callable[..., ProcessConnectio
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One loud line for each kind of Julia that was missing."""
+    """One loud line for each kind of Julia that was missing, and for a GPU; or on which GPU tests ran."""
     reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []) if report.longrepr]
     missing = {
         NO_JULIA: "needed one and were skipped; what the recorded transcripts answer was run. "
         "`python -m parity doctor` says how to get one",
         NO_JULIACALL: "that go through juliacall were skipped; they run where PYTHON_JULIACALL_EXE and "
         "PYTHON_JULIACALL_PROJECT are set",
+        NO_GPU: "that compare a GPU with the CPU were skipped; they run where torch sees a GPU",
     }
     for mark, rest in missing.items():
         number = sum(mark in reason for reason in reasons)
+        if mark == NO_GPU and torch.cuda.is_available():
+            terminalreporter.write_line(f"GPU: {torch.cuda.get_device_name()}")
         if number:
             terminalreporter.write_line(f"{mark}: {number} tests {rest}.", bold=True, yellow=True)

@@ -12,17 +12,27 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pyflossing._support.devices import numbers_of
+
 
 def euclidean_norm(*arrays: Tensor) -> float:
     """Of all entries of all arrays together; infinite only if one is, or if the norm is too large for Float64."""
-    if len(arrays) > 1:
-        return euclidean_norm(torch.tensor([euclidean_norm(x) for x in arrays], dtype=torch.float64))
-    (x,) = arrays
-    plain = float(torch.linalg.vector_norm(x))
+    norms = euclidean_norms(arrays)
+    return norms[0] if len(norms) == 1 else euclidean_norm(torch.tensor(norms, dtype=torch.float64))
+
+
+def euclidean_norms(arrays: Sequence[Tensor]) -> list[float]:
+    """Of each array by itself; those of arrays on a GPU in one transfer."""
+    plain = numbers_of(*(torch.linalg.vector_norm(x) for x in arrays))
+    return [_within_range(x, norm) for x, norm in zip(arrays, plain, strict=True)]
+
+
+def _within_range(x: Tensor, plain: float) -> float:
+    """The norm, where torch's, ``plain``, may have left the range of the array's type."""
     limits = torch.finfo(x.dtype)
     if math.sqrt(limits.tiny / limits.eps) <= plain < math.inf:
         return plain
-    largest = _largest(arrays)
+    largest = _largest((x,))
     if largest == 0 or not math.isfinite(largest):
         return plain
     return largest * float(torch.linalg.vector_norm(x.double() / largest))

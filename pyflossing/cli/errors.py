@@ -120,7 +120,8 @@ def _told(error: Exception) -> tuple[str, int]:  # noqa: PLR0911 - a table
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.strerror and error.filename is not None else ""
         return place + (error.strerror or said), FAILED
-    if isinstance(error, MemoryError) or "can't allocate memory" in said:  # torch's own words
+    # torch's own words, of the machine and of a GPU
+    if isinstance(error, MemoryError) or "can't allocate memory" in said or "CUDA out of memory" in said:
         return (
             "not enough free memory: use smaller settings, or fewer processes (--jobs)",
             FAILED,

@@ -12,7 +12,7 @@ from pyflossing._support.arguments import require_path
 from pyflossing.cli.errors import guarded
 from pyflossing.cli.legacy_values import Dtype, Network, Values, config_of_values
 from pyflossing.cli.running import run_in_folder
-from pyflossing.cli.train import Every, Json, Quiet
+from pyflossing.cli.train import Device, Every, Json, Quiet
 
 EXAMPLES = """\b
 Example, the original's call:
@@ -31,6 +31,7 @@ def legacy(
         typer.Option("--output", "-o", metavar="FOLDER", help="The run's folder [default: runs/legacy-...]."),
     ] = None,
     checkpoint_every: Every = 30.0,
+    device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -44,4 +45,4 @@ def legacy(
     default = Path("runs") / f"legacy-{hashlib.sha256(config.to_toml().encode()).hexdigest()[:8]}"
     folder = default if output is None else require_path("--output", output)
     with legacy_names():  # where the machine's memory cannot hold the run
-        run_in_folder(folder, config, checkpoint_every=checkpoint_every, quiet=quiet, as_json=as_json)
+        run_in_folder(folder, config, checkpoint_every=checkpoint_every, device=device, quiet=quiet, as_json=as_json)

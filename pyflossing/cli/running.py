@@ -27,6 +27,7 @@ def run_in_folder(
     *,
     must_resume: bool = False,
     checkpoint_every: float = 30.0,
+    device: str = "cpu",
     quiet: bool = False,
     as_json: bool = False,
 ) -> None:
@@ -37,6 +38,7 @@ def run_in_folder(
         config: all settings.
         must_resume: refuse to start a run.
         checkpoint_every: seconds between checkpoints; 0 for one after every update.
+        device: where to compute, as in ``pyflossing.train``.
         quiet: say nothing but errors.
         as_json: say one JSON document at the end, and nothing else.
 
@@ -47,29 +49,33 @@ def run_in_folder(
     """
     require_seconds("--checkpoint-every", checkpoint_every)
     with stop_on_signals(ends_process=True) as stop:
-        from pyflossing.cli.progress import shown  # noqa: PLC0415 - these need torch
+        from pyflossing._support.devices import device_in_words, require_device  # noqa: PLC0415 - these need torch
+        from pyflossing.cli.progress import shown  # noqa: PLC0415
         from pyflossing.gradients.kernel.library import path_in_use  # noqa: PLC0415
         from pyflossing.runs.folder import FolderInUse, Stopped, train_or_resume  # noqa: PLC0415
         from pyflossing.training.sizes import require_training_fits  # noqa: PLC0415
 
-        talks = not (quiet or as_json)
-        line = _opening_line(folder, config, must_resume)
+        talks, again = not (quiet or as_json), resume_command(folder, device)
+        place = require_device("--device", device)
+        line = _opening_line(
+            folder, config, must_resume, "" if place.type == "cpu" else f" on {device_in_words(place)}"
+        )
         require_training_fits(config)
-        path_in_use()
+        path_in_use(place)
         if talks:
             write_line(line)
         progress: Any = shown(config) if talks else nullcontext(None)
         try:
-            with _interruptions(folder), progress as show:
+            with _interruptions(again), progress as show:
                 result = train_or_resume(
-                    folder, config, [show] if show else [], checkpoint_every=checkpoint_every, stop=stop
+                    folder, config, [show] if show else [], checkpoint_every=checkpoint_every, stop=stop, device=place
                 )
         except FolderInUse as error:
             raise Refused(str(error), IN_USE) from None
         except Stopped as stopped:
             if as_json:
                 write_json({"folder": str(folder), "state": "stopped", "epoch": stopped.epoch})
-            complain(f"stopped after epoch {stopped.epoch} of {config.n_epochs}; to resume: {resume_command(folder)}")
+            complain(f"stopped after epoch {stopped.epoch} of {config.n_epochs}; to resume: {again}")
             raise typer.Exit(stop.exit_code) from None
     if as_json:
         write_json(summary(folder, result))
@@ -77,9 +83,14 @@ def run_in_folder(
         write_table(_closing_rows(folder, result))
 
 
-def resume_command(folder: Path) -> str:
-    """The command that goes on with a folder's run."""
-    return f"pyflossing train {quote(str(folder))}"
+def resume_command(folder: Path, device: str = "cpu") -> str:
+    """The command that goes on with a folder's run, on a device."""
+    return f"pyflossing train {quote(str(folder))}" + on_device(device)
+
+
+def on_device(device: str) -> str:
+    """What a command needs to compute there again."""
+    return "" if device == "cpu" else f" --device {device}"
 
 
 def summary(folder: Path, result: TrainingResult) -> dict[str, Any]:
@@ -113,7 +124,7 @@ def differences(ours: TrainingConfig, theirs: TrainingConfig) -> list[str]:
     ]
 
 
-def _opening_line(folder: Path, config: TrainingConfig, must_resume: bool) -> str:
+def _opening_line(folder: Path, config: TrainingConfig, must_resume: bool, where: str) -> str:
     from pyflossing.cli.run_folder import RunFolder  # noqa: PLC0415
 
     if folder.exists() and not folder.is_dir():
@@ -123,13 +134,13 @@ def _opening_line(folder: Path, config: TrainingConfig, must_resume: bool) -> st
         if must_resume:
             raise Refused(f"{folder} holds no run to be resumed")
         _require_free(folder)
-        return f"new run in {folder}"
+        return f"new run in {folder}{where}"
     different = differences(config, found.config)
     if different:
         raise Refused(f"{folder} holds a run of other settings ({'; '.join(different)}): choose another with --output")
     if found.state == "finished":
         return f"{folder} holds the finished run of these settings"
-    return f"resuming the run in {folder} from its last checkpoint"
+    return f"resuming the run in {folder} from its last checkpoint{where}"
 
 
 def _require_free(folder: Path) -> None:
@@ -142,12 +153,12 @@ def _require_free(folder: Path) -> None:
 
 
 @contextmanager
-def _interruptions(folder: Path) -> Iterator[None]:
+def _interruptions(again: str) -> Iterator[None]:
     """A second signal ends the run at once."""
     try:
         yield
     except KeyboardInterrupt:
-        complain(f"ended at once; what came after the last checkpoint is lost. To go on: {resume_command(folder)}")
+        complain(f"ended at once; what came after the last checkpoint is lost. To go on: {again}")
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -11,6 +11,7 @@ from pyflossing._support.arguments import FieldError, require_integer
 from pyflossing._support.memory import require_memory
 from pyflossing.cli.errors import guarded
 from pyflossing.cli.output import write_json, write_line
+from pyflossing.cli.train import Device
 
 if TYPE_CHECKING:
     from pyflossing.config.settings import TrainingConfig
@@ -35,6 +36,7 @@ def spectrum(
     trials: Annotated[int | None, typer.Option(metavar="B", help="How many trials; the batch of training.")] = None,
     initial: Annotated[bool, typer.Option("--initial", help="Of a result, the network before the run.")] = False,
     seed: Annotated[int | None, typer.Option(metavar="SEED", help="Of the trials; the first flossing epoch's.")] = None,
+    device: Device = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")] = False,
 ) -> None:
     """Lyapunov exponents (1/step) of a configuration's initial network, or of a result's final one.
@@ -44,12 +46,14 @@ def spectrum(
     """
     import torch  # noqa: PLC0415
 
+    from pyflossing._support.devices import require_device  # noqa: PLC0415
     from pyflossing.cli.sources import load_source  # noqa: PLC0415
     from pyflossing.config.settings import TrainingConfig  # noqa: PLC0415
     from pyflossing.model.loss import Parameters  # noqa: PLC0415
     from pyflossing.training.state import initial_parameters  # noqa: PLC0415
     from pyflossing.training.trial_spectra import trial_spectra  # noqa: PLC0415
 
+    place = require_device("--device", device)
     found = load_source(source)
     config = found if isinstance(found, TrainingConfig) else found.config
     k, n_steps, n_trials = _checked(config, exponents, steps, trials)
@@ -61,6 +65,7 @@ def spectrum(
         which = "initial" if initial else "final"
         arrays = found.initial if initial else found.final
         parameters = Parameters(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+    parameters = Parameters(*(array.to(place) for array in parameters))
     spectra = trial_spectra(config, parameters, k, n_steps, n_trials, seed)
     each = spectra.exponents.double()
     mean = each.mean(dim=0).tolist()

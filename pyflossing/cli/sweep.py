@@ -15,7 +15,8 @@ from pyflossing._support.arguments import require_path
 from pyflossing._support.signals import Stop, stop_on_signals
 from pyflossing.cli.errors import FAILED, IN_USE, INTERRUPTED, Refused, complain, guarded, require_file
 from pyflossing.cli.output import write_json, write_line
-from pyflossing.cli.train import Every, Json, Quiet
+from pyflossing.cli.running import on_device
+from pyflossing.cli.train import Device, Every, Json, Quiet
 
 if TYPE_CHECKING:
     from pyflossing.sweeps import SweepResults
@@ -54,6 +55,7 @@ def sweep(
     ] = False,
     only_list: Annotated[bool, typer.Option("--list", help="List the jobs as they stand, and run none.")] = False,
     checkpoint_every: Every = 30.0,
+    device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +85,7 @@ def sweep(
             return
         if talks:
             write_line(f"{len(grid.jobs)} jobs in {folder}")
-        with _ends_told(folder, stop, as_json=as_json), shown(talks) as show:
+        with _ends_told(folder, stop, device, as_json=as_json), shown(talks) as show:
             results = run_sweep(
                 grid,
                 folder,
@@ -93,6 +95,7 @@ def sweep(
                 progress=show,
                 stop=stop,
                 checkpoint_every=checkpoint_every,
+                device=device,
             )
     _say(results, folder, quiet=quiet, as_json=as_json)
 
@@ -119,9 +122,9 @@ def sweep_errors(how_to_go_on: str, stop: Stop | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _ends_told(folder: Path, stop: Stop, *, as_json: bool) -> Iterator[None]:
+def _ends_told(folder: Path, stop: Stop, device: str, *, as_json: bool) -> Iterator[None]:
     try:
-        with sweep_errors(f"to resume: pyflossing sweep {quote(str(folder))}", stop):
+        with sweep_errors(f"to resume: pyflossing sweep {quote(str(folder))}{on_device(device)}", stop):
             yield
     except Refused as error:
         results = getattr(error.__cause__, "results", None)

@@ -22,6 +22,9 @@ Every = Annotated[
     float,
     typer.Option("--checkpoint-every", metavar="SECONDS", help="Time between checkpoints; 0: one after every update."),
 ]
+Device = Annotated[
+    str, typer.Option("--device", metavar="DEVICE", help="Where to compute: cpu; or cuda, cuda:1 for a GPU.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout at the end, and nothing else.")]
 
@@ -37,6 +40,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Refuse to start a new run.")] = False,
     checkpoint_every: Every = 30.0,
+    device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -61,6 +65,7 @@ def train(
         settings,
         must_resume=resume or config.is_dir(),
         checkpoint_every=checkpoint_every,
+        device=device,
         quiet=quiet,
         as_json=as_json,
     )

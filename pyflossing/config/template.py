@@ -17,7 +17,8 @@ from pyflossing.model.tasks import DelayedCopy
 
 _HEAD = """\
 # Settings of a run; these are the defaults, and what is left out, the kind of a section too, is as it stands here.
-# Names in brackets are those of the 33 positional parameters of the original."""
+# Names in brackets are those of the 33 positional parameters of the original.
+# Where a run computes, on the CPU or on a GPU, is not set here: pyflossing train --device."""
 
 _NUMBER = "a finite number"
 _FLOAT32 = Limit(float).words

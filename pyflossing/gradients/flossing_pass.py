@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pyflossing._support.alignment import aligned
+from pyflossing._support.devices import numbers_of
 from pyflossing.gradients import by_autograd
 from pyflossing.gradients.by_autograd import (
     FLOSSED,
@@ -201,8 +202,10 @@ class SpectrumPass:
         """How far the logarithms are apart; None, and nothing done, if it is too much."""
         factor: Any = torch.linalg.cholesky_ex(A @ A.T)
         L = factor.L
-        spread = _spread(torch.log(torch.diagonal(L), out=self.logs[n]))
-        if not spread < widest or factor.info:
+        torch.log(torch.diagonal(L), out=self.logs[n])
+        low, high, failed = numbers_of(*torch.aminmax(self.logs[n]), factor.info)
+        spread = high - low
+        if not spread < widest or failed:
             return None
         torch.linalg.solve_triangular(L.T, A.T, upper=True, left=False, out=A.T)
         self._triangles[n] = L.T
@@ -225,5 +228,5 @@ class SpectrumPass:
 
 
 def _spread(logs: Tensor) -> float:
-    low, high = torch.aminmax(logs)
-    return float(high) - float(low)
+    low, high = numbers_of(*torch.aminmax(logs))
+    return high - low

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pyflossing._support.alignment import aligned
+from pyflossing._support.devices import numbers_of
 from pyflossing.gradients import by_autograd
 from pyflossing.gradients.by_autograd import TrainingGradient, non_finite_state, require_finite_gradients, sum_is_finite
 from pyflossing.gradients.kernel.library import kernel_for
@@ -55,7 +56,8 @@ def training_gradient(
         raise non_finite_state(network, p, inputs)
     if not result.finite_gradients:
         require_finite_gradients(result.gradients._asdict())
-    return TrainingGradient(float(result.loss), float(result.accuracy), result.gradients)
+    loss, accuracy = numbers_of(result.loss, result.accuracy)
+    return TrainingGradient(loss, accuracy, result.gradients)
 
 
 @torch.no_grad()

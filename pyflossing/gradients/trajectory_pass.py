@@ -30,6 +30,9 @@ taken, and enough for a part's own cost not to matter (measured, for one network
 _CHUNK = 2**15
 """Entries that are taken at once where a chain of elementwise functions should stay in the cache."""
 
+_ON_GPU = 32
+"""How many times as many a GPU takes, where every call costs more and the cache is another: a guess, not measured."""
+
 
 def batch_major(x: Tensor) -> Tensor:
     """(..., N, B) as (..., B, N), contiguous."""
@@ -77,7 +80,8 @@ class TrajectoryPass:
         return by_steps(self._room, role, (*leading, longest, batch, n_units), self.sent)[..., :n_steps, :, :]
 
     def _slices(self, n_steps: int, entries: int) -> list[slice]:
-        steps = max(1, entries // max(1, self.sent[..., 0, :, :].numel()))
+        at_once = entries if self.states.device.type == "cpu" else _ON_GPU * entries
+        steps = max(1, at_once // max(1, self.sent[..., 0, :, :].numel()))
         return [slice(n, min(n + steps, n_steps)) for n in range(0, n_steps, steps)]
 
     def forward(self, part: slice | None = None) -> None:
@@ -109,7 +113,7 @@ class TrajectoryPass:
 
     def _scalar(self, value: float) -> Any:
         """As an array, which takes less time in a call than a number of Python."""
-        return self._own(self.J.new_tensor(value))
+        return self._own(self.J.new_full((), value))
 
     @cached_property
     def _transposed(self) -> Any:
@@ -128,9 +132,13 @@ class TrajectoryPass:
 
     def _binary(self, x: list[Any], a: list[Any]) -> None:
         xp, product, transposed, received = self._xp, self._product, self._transposed, self._received
+        half = self._scalar(0.5)
         for n in range(len(a)):
             xp.sign(x[n], out=a[n])
-            if not _no_zero(a[n]):  # a state of exactly zero, whose sign is -1 here and 0 there
+            # a state of exactly zero, whose sign is -1 here and 0 there
+            if xp is torch:  # and no look at the numbers, for which a GPU would have to be waited for
+                torch.sign(torch.sub(a[n], half, out=a[n]), out=a[n])
+            elif not _no_zero(a[n]):
                 a[n][a[n] == 0] = -1
             product(a[n], transposed, out=received)
             xp.add(x[n + 1], received, out=x[n + 1])
@@ -242,7 +250,7 @@ class TrajectoryPass:
 
 
 def _no_zero(signs: Any) -> bool:
-    if isinstance(signs, np.ndarray) and signs.flags.c_contiguous:
+    if signs.flags.c_contiguous:
         row = signs.reshape(-1)  # of signs, whose squares add up to their number without rounding
         return bool(row.dot(row) == len(row))
     return bool(signs.all())

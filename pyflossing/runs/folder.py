@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+
 from pyflossing._support.arguments import (
     require_callable,
     require_callables,
@@ -24,6 +26,7 @@ from pyflossing._support.arguments import (
     require_path,
     require_seconds,
 )
+from pyflossing._support.devices import require_device
 from pyflossing._support.files import write_atomically
 from pyflossing._support.folders import LOCK, FolderInUse, alone_in, require_no_others, writing
 from pyflossing._support.threads import suitable_threads
@@ -79,6 +82,7 @@ def train_in(
     *,
     checkpoint_every: float = 30.0,
     stop: Callable[[], bool] = lambda: False,
+    device: str | torch.device = "cpu",
 ) -> TrainingResult:
     """Train in a folder, which is made if it does not exist.
 
@@ -88,6 +92,7 @@ def train_in(
         callbacks: called with every record, as in :func:`pyflossing.train`.
         checkpoint_every: seconds between checkpoints; 0 for one after every update.
         stop: asked after every update; true writes a checkpoint and raises ``Stopped``.
+        device: as in :func:`pyflossing.train`; no setting of the run, so it can be resumed on another one.
 
     Returns:
         the result, which is in the folder too.
@@ -102,9 +107,10 @@ def train_in(
     """
     place, called = _checked(folder, callbacks, checkpoint_every, stop)
     require_training_fits(require_instance("config", config, (TrainingConfig,)))
-    path_in_use()  # refused before there is a folder
+    where = require_device("device", device)
+    path_in_use(where)  # refused before there is a folder
     with _new_run(place, config):
-        return _go_on(place, Checkpoint.of_new_run(config), called, checkpoint_every, stop)
+        return _go_on(place, Checkpoint.of_new_run(config), called, checkpoint_every, stop, where)
 
 
 def resume(
@@ -113,10 +119,12 @@ def resume(
     *,
     checkpoint_every: float = 30.0,
     stop: Callable[[], bool] = lambda: False,
+    device: str | torch.device = "cpu",
 ) -> TrainingResult:
     """Go on with the run of a folder from its last checkpoint; the numbers are those of an uninterrupted run.
 
-    On the same machine and with the same versions they are the same bit for bit. A run that has ended gives its result.
+    On the same machine and device, with the same versions, they are the same bit for bit; on another device to
+    rounding. A run that has ended gives its result.
 
     Raises:
         FileNotFoundError: the folder holds no run.
@@ -125,6 +133,7 @@ def resume(
         FolderInUse, Stopped, OSError, NonFiniteError: as in :func:`train_in`.
     """
     place, called = _checked(folder, callbacks, checkpoint_every, stop)
+    where = require_device("device", device)
     if not (place / CONFIG).is_file():
         raise FileNotFoundError(f"{plain(str(place))} holds no run: there is no {CONFIG} in it")
     with alone_in(place, _FILES):
@@ -136,7 +145,7 @@ def resume(
             checkpoint = of_config(Checkpoint.load(place / CHECKPOINT), config, place / CHECKPOINT)
         else:
             checkpoint = Checkpoint.of_new_run(config)
-        return _go_on(place, checkpoint, called, checkpoint_every, stop)
+        return _go_on(place, checkpoint, called, checkpoint_every, stop, where)
 
 
 def train_or_resume(
@@ -146,6 +155,7 @@ def train_or_resume(
     *,
     checkpoint_every: float = 30.0,
     stop: Callable[[], bool] = lambda: False,
+    device: str | torch.device = "cpu",
 ) -> TrainingResult:
     """``resume`` where the folder holds a run of this configuration, ``train_in`` where it holds none.
 
@@ -155,10 +165,10 @@ def train_or_resume(
     place, called = _checked(folder, callbacks, checkpoint_every, stop)
     require_instance("config", config, (TrainingConfig,))
     if not (place / CONFIG).exists():
-        return train_in(place, config, called, checkpoint_every=checkpoint_every, stop=stop)
+        return train_in(place, config, called, checkpoint_every=checkpoint_every, stop=stop, device=device)
     if TrainingConfig.load(place / CONFIG) != config:
         raise ValueError(f"{plain(str(place))} holds a run of other settings")
-    return resume(place, called, checkpoint_every=checkpoint_every, stop=stop)
+    return resume(place, called, checkpoint_every=checkpoint_every, stop=stop, device=device)
 
 
 def keep(folder: str | Path, result: TrainingResult) -> None:
@@ -201,7 +211,9 @@ def _go_on(
     callbacks: tuple[Callback, ...],
     checkpoint_every: float,
     stop: Callable[[], bool],
+    device: torch.device,
 ) -> TrainingResult:
+    checkpoint.state = checkpoint.state.to(device)
     config, state, history = checkpoint.config, checkpoint.state, checkpoint.history
     started = time.perf_counter() - checkpoint.elapsed_seconds
     saved = time.monotonic()

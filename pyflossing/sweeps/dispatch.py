@@ -49,6 +49,7 @@ class Dispatch:
         progress: called with how far the sweep is.
         asked: whether the sweep is to stop.
         checkpoint_every: seconds between a run's checkpoints.
+        device: where each run computes.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Dispatch:
         progress: Callable[[SweepProgress], None],
         asked: Callable[[], bool],
         checkpoint_every: float,
+        device: str,
     ) -> None:
         self._results = results
         self._reports = reports
@@ -69,7 +71,7 @@ class Dispatch:
         self._journal = lines
         self._progress = progress
         self._asked = asked
-        self._checkpoint_every = checkpoint_every
+        self._checkpoint_every, self._device = checkpoint_every, device
         self._queue: deque[_Work] = deque()
         self._submitted: dict[Future[Outcome], _Work] = {}
         self._ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
@@ -129,6 +131,7 @@ class Dispatch:
             lease=str(self._lease.path),
             parent=self._pool.parent,
             checkpoint_every=self._checkpoint_every,
+            device=self._device,
         )
         marked = replace(work, marks=tuple(progress_mark(folder) for folder in folders))
         future = self._pool.submit(task)

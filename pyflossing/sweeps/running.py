@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from pyflossing._support.arguments import (
     require_callable,
     require_choice,
@@ -13,6 +15,7 @@ from pyflossing._support.arguments import (
     require_path,
     require_seconds,
 )
+from pyflossing._support.devices import require_device, require_device_name
 from pyflossing._support.folders import alone_in, require_no_others, writing
 from pyflossing._support.signals import stop_on_signals
 from pyflossing.sweeps.dispatch import Dispatch
@@ -68,6 +71,7 @@ def run_sweep(
     stop: Callable[[], bool] = lambda: False,
     checkpoint_every: float = 30.0,
     scheduler_timeout: float = 10.0,
+    device: str | torch.device = "cpu",
 ) -> SweepResults:
     """Run what a folder does not hold of a sweep yet.
 
@@ -89,6 +93,8 @@ def run_sweep(
         stop: asked ten times a second; true does what Ctrl-C does.
         checkpoint_every: seconds between a run's checkpoints.
         scheduler_timeout: seconds to wait for the scheduler.
+        device: where each run computes, as in :func:`pyflossing.train`; all processes share a GPU that is named. With
+            a scheduler, a GPU of each worker's machine.
 
     Returns:
         how all jobs ended, and an iterator of their results.
@@ -112,6 +118,9 @@ def run_sweep(
         require_callable(name, function)
     require_choice("ensemble", ensemble, (True, False))
     check_workers(n_jobs, scheduler)
+    if scheduler is None:
+        require_device("device", device)
+    place_of_runs = require_device_name("device", device)
     _require_jobs_fit(sweep)
     if not (place / SWEEP).exists():
         require_no_others(place, "sweep", ours=(RUNS,))
@@ -131,7 +140,9 @@ def run_sweep(
             with leased(place) as lease, stop_on_signals() as signals, journal(place) as lines:
                 workers = pool(n_jobs, scheduler, scheduler_timeout)
                 asked = _either(signals, stop)
-                run = Dispatch(results, reports, workers, lease, lines, progress, asked, checkpoint_every)
+                run = Dispatch(
+                    results, reports, workers, lease, lines, progress, asked, checkpoint_every, place_of_runs
+                )
                 run.until_all_ended(ensemble)
             if any(report.state in ("waiting", "stopped") for report in reports.values()):
                 raise SweepStopped(results, signals.signal)

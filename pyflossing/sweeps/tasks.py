@@ -36,6 +36,7 @@ class Task(TypedDict):
         lease: path of the sweep's lease.
         parent: process id of the sweep if the worker is its child.
         checkpoint_every: seconds.
+        device: as in :func:`pyflossing.train`.
     """
 
     folders: list[str]
@@ -43,6 +44,7 @@ class Task(TypedDict):
     lease: str
     parent: int | None
     checkpoint_every: float
+    device: str
 
 
 class Outcome(TypedDict):
@@ -142,7 +144,9 @@ def _run_alone(task: Task, stop: Callable[[], bool], first: _First) -> TrainingR
             raise Stopped(Path(task["folders"][0]), 0)
         try:
             every = task["checkpoint_every"]
-            return train_or_resume(task["folders"][0], config, [first], checkpoint_every=every, stop=stop)
+            return train_or_resume(
+                task["folders"][0], config, [first], checkpoint_every=every, stop=stop, device=task["device"]
+            )
         except (FolderInUse, FileExistsError):
             if time.monotonic() > until:
                 raise
@@ -156,7 +160,8 @@ def _run_ensemble(task: Task, stop: Callable[[], bool]) -> list[TrainingResult]:
         if stop():
             raise Stopped(Path(task["folders"][member]), 0)
 
-    results = [_marked(result, len(configs)) for result in train_ensemble(configs, [check])]
+    together = train_ensemble(configs, [check], device=task["device"])
+    results = [_marked(result, len(configs)) for result in together]
     for folder, result in zip(task["folders"], results, strict=True):
         keep(folder, result)
     return results

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pyflossing._support.devices import require_device
 from pyflossing._support.errors import NonFiniteError
 from pyflossing._support.threads import suitable_threads
 from pyflossing.config.settings import TrainingConfig
@@ -33,13 +34,20 @@ MemberCallback = Callable[[int, Record], None]
 _AT_ONCE = 9
 """Networks in one pass: more gain little, and every one needs memory for its states."""
 
+_STATES_AT_ONCE = 2**28
+"""Numbers in the states of a pass on a GPU, 1 GB in Float32; there the time of small networks is that of the calls,
+however many networks they are for."""
 
-def train_ensemble(configs: Iterable[TrainingConfig], callbacks: Iterable[MemberCallback] = ()) -> list[TrainingResult]:
+
+def train_ensemble(
+    configs: Iterable[TrainingConfig], callbacks: Iterable[MemberCallback] = (), *, device: str | torch.device = "cpu"
+) -> list[TrainingResult]:
     """Train networks that differ in their seeds alone.
 
     Args:
         configs: any number, with the same settings but ``seeds``.
         callbacks: called with a network's index (from 0) and each of its records, in order.
+        device: as in :func:`pyflossing.train`.
 
     Returns:
         One result for each configuration, as :func:`pyflossing.train` gives it, in torch to rounding;
@@ -47,16 +55,17 @@ def train_ensemble(configs: Iterable[TrainingConfig], callbacks: Iterable[Member
 
     Raises:
         ValueError: configurations that differ in more than their seeds, or a network of another class than the three
-            built-in ones, for which there is no batched pass.
+            built-in ones, for which there is no batched pass; a device that is not there.
         NonFiniteError: a number that is not finite, naming network, epoch, step and quantity.
     """
     members = list(configs)
     _require_one_kind(members)
+    place = require_device("device", device)
     histories = [History() for _ in members]
     called = tuple(callbacks)
     started = time.perf_counter()
     with suitable_threads(members[0].n_units if members else 0):
-        states = [initial_state(config) for config in members]
+        states = [initial_state(config).to(place) for config in members]
         initial = [state.parameters for state in states]
         for member, record in run_ensemble(members, states):
             histories[member](record)
@@ -80,11 +89,18 @@ def run_ensemble(configs: Sequence[TrainingConfig], states: Sequence[TrainingSta
                     yield member, record
             except NonFiniteError as error:
                 raise _of_member(error, member, config) from None
-        for start in range(0, len(configs), _AT_ONCE):
-            stop = start + _AT_ONCE
+        at_once = _networks_at_once(configs[0], states[0].parameters.J.device)
+        for start in range(0, len(configs), at_once):
+            stop = start + at_once
             ours, theirs = configs[start:stop], states[start:stop]
             results = _gradients(ours, theirs, epoch, order, start)
             yield from enumerate(training_updates(ours, theirs, epoch, order, results), start)
+
+
+def _networks_at_once(config: TrainingConfig, device: torch.device) -> int:
+    if device.type == "cpu":
+        return _AT_ONCE
+    return max(_AT_ONCE, _STATES_AT_ONCE // (config.n_units * config.trials.batch_size * config.trials.n_steps))
 
 
 def _gradients(
@@ -97,16 +113,17 @@ def _gradients(
     network, first = configs[0].network, configs[0].task.first_scored_step
     batches = [batch(config, epoch, order) for config in configs]
     parameters = Parameters(*(torch.stack(arrays) for arrays in zip(*(s.parameters for s in states), strict=True)))
-    inputs, targets = (torch.stack(arrays) for arrays in zip(*batches, strict=True))
+    device = parameters.J.device
+    inputs, targets = (torch.stack(arrays).to(device) for arrays in zip(*batches, strict=True))
     stacked = gradients_of_losses(network, parameters, inputs, targets, first)  # type: ignore[arg-type]
-    losses, accuracies = stacked.loss.tolist(), stacked.accuracy.tolist()
+    losses, accuracies = torch.stack([stacked.loss, stacked.accuracy]).tolist()
     finite = stacked.finite and stacked.finite_gradients
     results = []
     for i, (config, state) in enumerate(zip(configs, states, strict=True)):
         gradients = Parameters(*(gradient[i] for gradient in stacked.gradients))
         if not finite:
             try:  # at least one network's numbers; alone it says where
-                training_gradient(network, state.parameters, *batches[i], first)
+                training_gradient(network, state.parameters, inputs[i], targets[i], first)
                 require_finite_gradients(gradients._asdict())
             except NonFiniteError as error:
                 raise _of_member(error.at(epoch), first_member + i, config) from None

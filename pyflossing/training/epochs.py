@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from pyflossing._support.errors import NonFiniteError
-from pyflossing._support.norms import euclidean_norm
+from pyflossing._support.norms import euclidean_norms
 from pyflossing.config.settings import TrainingConfig
 from pyflossing.gradients import by_autograd, flossing_pass, training_pass
 from pyflossing.gradients.by_autograd import FLOSSED, FlossingGradient, TrainingGradient, mean_over_trials
@@ -64,7 +64,8 @@ def training_epoch(
         NonFiniteError: naming epoch, step and quantity.
     """
     try:
-        inputs, targets = batch(config, epoch, order)
+        device = state.parameters.J.device
+        inputs, targets = (x.to(device) for x in batch(config, epoch, order))
         result = _TRAINING_GRADIENT[method](
             config.network, state.parameters, inputs, targets, config.task.first_scored_step
         )
@@ -75,7 +76,10 @@ def training_epoch(
 
 
 def batch(config: TrainingConfig, epoch: int, order: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Inputs and targets (T, 1, B) from input seed E sIn + e; trial ``order[j]`` starts from column j of x0."""
+    """Inputs and targets (T, 1, B) from input seed E sIn + e; trial ``order[j]`` starts from column j of x0.
+
+    On the CPU, whose numbers they are on every device.
+    """
     trials = config.trials
     data = config.draw_trials(trials.batch_size, trials.n_steps, config.input_seed(epoch))
     # trials are rows in the generator's memory
@@ -99,7 +103,7 @@ def training_updates(
     adam = [state.training_adam for state in states]
     # the original's training gradients are Float64
     wide = [gradient.double() for result in results for gradient in result.gradients]
-    lengths = [euclidean_norm(gradient) for gradient in wide]
+    lengths = euclidean_norms(wide)
     clipped = [clip(gradient, limit, length) for gradient, length in zip(wide, lengths, strict=True)]
     arrays = [x for parameters in before for x in parameters]
     moments = [old[name] for old in adam for name in Parameters._fields]
@@ -141,7 +145,7 @@ def _flossing_epoch(
     state.parameters = before._replace(**dict(zip(FLOSSED, updated, strict=True)))
     state.flossing_adam = dict(zip(FLOSSED, states, strict=True))
     state.flossing_epoch = flossing_epoch
-    exponents = result.exponents.double().numpy()
+    exponents = result.exponents.double().cpu().numpy()
     return FlossingRecord(epoch, flossing_epoch, exponents, result.loss, before, result.gradients, adam)
 
 
@@ -153,7 +157,8 @@ def _flossing_gradient(
     data = config.draw_trials(settings.n_trials, settings.trial_steps, seed)
     of_trials = []
     for trial in range(settings.n_trials):
-        inputs, x = tensor(data.inputs[:, :, trial], dtype_of(config)), x0[:, trial % x0.shape[1]]
+        inputs = tensor(data.inputs[:, :, trial], dtype_of(config)).to(x0.device)
+        x = x0[:, trial % x0.shape[1]]
         of_trials.append(
             _FLOSSING_GRADIENT[method](config.network, parameters, x, frame, inputs, settings.n_steps, settings.target)
         )

@@ -72,7 +72,7 @@ class History:
             gradient_norms=norms,
             initial=_arrays(initial),
             final=_arrays(final),
-            versions=versions(),
+            versions=versions(final.J.device),
             elapsed_seconds=elapsed_seconds,
         )
 

@@ -1,4 +1,7 @@
-"""What a run tells of each update: all that the update started from, and what it led to."""
+"""What a run tells of each update: all that the update started from, and what it led to.
+
+Tensors lie on the device of the run; numbers, exponents and the order of the trials are Python's and numpy's.
+"""
 
 from __future__ import annotations
 

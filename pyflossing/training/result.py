@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pyflossing._support.devices import CPU
 from pyflossing._support.npz import Archive, opened_npz, write_npz
 from pyflossing._support.schema import Choice, Named, Number, Read, Table, Text
 from pyflossing._support.version import __version__
@@ -114,15 +115,15 @@ class TrainingResult:
             return _loaded(archive)
 
 
-def versions() -> dict[str, str]:
-    """Versions of what computes: pyflossing, torch, numpy, Python, the platform, and which of the passes."""
+def versions(device: torch.device = CPU) -> dict[str, str]:
+    """Versions of what computes: pyflossing, torch, numpy, Python, the platform, and which of the passes, and where."""
     return {
         "pyflossing": __version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "passes": path_in_use(),
+        "passes": path_in_use(device),
     }
 
 

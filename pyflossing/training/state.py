@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,20 @@ class TrainingState:
     flossing_epoch: int = 0
     frame: Tensor = field(default_factory=lambda: torch.empty(0, 0))
 
+    def to(self, device: torch.device) -> TrainingState:
+        """The same state on a device, where the run goes on; what lies there already is not copied."""
+
+        def moved(memory: dict[str, AdamState]) -> dict[str, AdamState]:
+            return {name: replace(adam, m=adam.m.to(device), v=adam.v.to(device)) for name, adam in memory.items()}
+
+        return replace(
+            self,
+            parameters=Parameters(*(p.to(device) for p in self.parameters)),
+            training_adam=moved(self.training_adam),
+            flossing_adam=moved(self.flossing_adam),
+            frame=self.frame.to(device),
+        )
+
 
 def initial_parameters(config: TrainingConfig) -> Parameters:
     """Weights and relaxed initial state of a configuration, in its type: specification, section 4.
@@ -64,7 +78,7 @@ def initial_parameters(config: TrainingConfig) -> Parameters:
 
 
 def initial_state(config: TrainingConfig) -> TrainingState:
-    """The state before the first epoch.
+    """The state before the first epoch, on the CPU; ``to`` moves it to a GPU, so that it is the same everywhere.
 
     Raises:
         ValueError: the machine's memory cannot hold the run.

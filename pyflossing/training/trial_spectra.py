@@ -36,7 +36,7 @@ def trial_spectra(
 
     Args:
         config: of the network and its task.
-        parameters: of the network, such as ``initial_parameters(config)``.
+        parameters: of the network, such as ``initial_parameters(config)``; where they lie is where it is computed.
         k: number of exponents.
         n_steps: of each trial; of these the first 10 + ceil(n_steps / 10) do not count.
         n_trials: B.
@@ -62,7 +62,7 @@ def trial_spectra(
     p = parameters._replace(J=aligned(parameters.J))
     with torch.no_grad(), suitable_threads(config.n_units):
         u = drive(p.ws, p.b, torch.from_numpy(data.inputs).to(p.J))
-        columns = torch.arange(n_trials) % p.x0.shape[1]
+        columns = torch.arange(n_trials, device=p.x0.device) % p.x0.shape[1]
         step, action = network_step(config.network, p.J)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RoundingWarning)

@@ -1,12 +1,15 @@
 """How the time of an epoch's gradient grows: exponents a of time ~ size^a, beside JAX, the arithmetic, and two threads.
 
 Sizes that are not varied are those of the original's call, with a tanh network. Wall time, medians; JAX has one thread.
+With ``--device cuda`` the same beside the CPU's, on all of its threads, in the place of all three.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
+import sys
 import time
 from dataclasses import replace
 from statistics import median
@@ -17,6 +20,7 @@ import numpy as np
 import torch
 
 from pyflossing import TanhNetwork, TrainingConfig
+from pyflossing._support.devices import CPU, device_in_words, require_device
 from pyflossing.gradients import flossing_pass, training_pass
 from pyflossing.model.loss import Parameters
 from pyflossing.training.epochs import batch
@@ -27,7 +31,7 @@ SECONDS = 1.0
 
 
 def timed(function):
-    """Median wall time of a call in ms."""
+    """Median wall time of a call in ms; each ends by reading numbers, for which a GPU is waited for."""
     function()
     times = []
     while sum(times) < SECONDS:
@@ -37,10 +41,10 @@ def timed(function):
     return 1e3 * median(times)
 
 
-def training(config):
+def training(config, device=CPU):
     """Ours and JAX's gradient of a training epoch, and its operations."""
     order, first = np.arange(1, config.trials.batch_size + 1), config.task.first_scored_step
-    p, data = initial_state(config).parameters, batch(config, 1, order)
+    p, data = initial_state(config).to(device).parameters, [x.to(device) for x in batch(config, 1, order)]
     return (
         lambda: training_pass.training_gradient(config.network, p, *data, first),
         lambda: beside_jax.training_in_jax(config, p, data, order)["jax"],
@@ -48,10 +52,10 @@ def training(config):
     )
 
 
-def flossing(config):
+def flossing(config, device=CPU):
     """Ours and JAX's gradient of a flossing epoch, and its operations."""
-    state, settings = initial_state(config), config.flossing
-    p, inputs = state.parameters, torch.randn(settings.trial_steps, 1)
+    state, settings = initial_state(config).to(device), config.flossing
+    p, inputs = state.parameters, torch.randn(settings.trial_steps, 1).to(device)
     flossed = (p, p.x0[:, 0].contiguous(), state.frame, inputs, settings.n_steps, settings.target)
     return (
         lambda: flossing_pass.flossing_gradient(config.network, *flossed),
@@ -60,12 +64,12 @@ def flossing(config):
     )
 
 
-def ensemble(config_and_members):
+def ensemble(config_and_members, device=CPU):
     """Training of several networks at once, as ``--ensemble`` does it; JAX's is mapped over them."""
     config, members = config_and_members
     data, first = batch(config, 1, np.arange(1, config.trials.batch_size + 1)), config.task.first_scored_step
-    p = Parameters(*(x.expand(members, *x.shape).contiguous() for x in initial_state(config).parameters))
-    many = [x.expand(members, *x.shape).contiguous() for x in data]
+    p = Parameters(*(x.expand(members, *x.shape).contiguous().to(device) for x in initial_state(config).parameters))
+    many = [x.expand(members, *x.shape).contiguous().to(device) for x in data]
 
     def theirs():
         import jax
@@ -124,7 +128,31 @@ def table():
     return lines
 
 
+def table_of_gpu(device):
+    """One line for each size that is varied: times on the GPU, and over those of the CPU."""
+    base = replace(TrainingConfig(), network=TanhNetwork())
+    head = ["epoch", "size", "values", "ms", "exponent", "/ CPU"]
+    lines = [device_in_words(device), "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for size, (kind, values, changed) in SIZES.items():
+        found = [timed(kind(changed(base, value), device)[0]) for value in values]
+        cpu = [timed(kind(changed(base, value))[0]) for value in values]
+        exponent = np.polyfit(np.log(values), np.log(found), 1)[0]
+        ratios = ", ".join(f"{ours / theirs:.2f}" for ours, theirs in zip(found, cpu, strict=True))
+        cells = [", ".join(map(str, values)), ", ".join(f"{ms:.3g}" for ms in found), f"{exponent:.2f}", ratios]
+        lines.append(f"| {kind.__name__} | {size} | {' | '.join(cells)} |")
+    return lines
+
+
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    try:
+        wanted = require_device("--device", parser.parse_args().device)
+    except ValueError as error:
+        sys.exit(f"no times were taken: {error}")
+    if wanted != CPU:
+        print("\n".join(table_of_gpu(wanted)))
+        sys.exit()
     torch.set_num_threads(1)
     in_jax.one_thread()
     print("\n".join(table()))

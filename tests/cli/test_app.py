@@ -138,6 +138,7 @@ def test_a_reader_that_leaves_is_no_traceback(tmp_path):
             1,
             "not enough free memory",
         ),
+        (RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB."), 1, "not enough free memory"),
         (OverflowError("too large"), 4, "unexpected error, probably a bug (OverflowError: too large)"),
         (ValueError("n_units = 0\nis not allowed"), 2, "n_units = 0 is not allowed"),
         (OSError(28, "No space left on device", "/a\x07"), 1, r"/a\x07: No space left on device"),

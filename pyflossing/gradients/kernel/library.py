@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyflossing._support.devices import CPU, device_in_words
 from pyflossing._support.threads import UNITS_FOR_THREADS
 from pyflossing.gradients.kernel.build import FOLDER, fingerprint
 
@@ -104,14 +105,17 @@ def kind_of_cpu() -> str:
     return KINDS.get(torch.backends.cpu.get_cpu_capability(), "any")
 
 
-def path_in_use() -> str:
-    """Which passes a training runs: "torch", or "compiled (avx512)" and the like.
+def path_in_use(device: torch.device = CPU) -> str:
+    """Which passes a training runs: "torch", "compiled (avx512)" or, on a GPU, "torch on cuda:0 (its name)".
 
     Raises:
         ValueError: PYFLOSSING_KERNEL is something else than "torch" or "compiled".
         OSError: it is "compiled", and there are no libraries.
     """
-    return "torch" if _library(torch.float32) is None else f"compiled ({kind_of_cpu()})"
+    library = _library(torch.float32)
+    if device.type != "cpu":  # the kernel is the CPU's
+        return f"torch on {device_in_words(device)}"
+    return "torch" if library is None else f"compiled ({kind_of_cpu()})"
 
 
 def kernel_for(n_units: int, *arrays: Tensor) -> Any:
