@@ -11,7 +11,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from kernel_paths import KINDS, PATHS, needs_kernel, using, using_kind
-from network_cases import networks, random_frame, random_parameters, random_trials, seeds, surrogates
+from network_cases import factor_networks, networks, random_frame, random_parameters, random_trials, seeds, surrogates
 
 from pyflossing import TrainingConfig
 from pyflossing.gradients import flossing_pass, training_pass
@@ -73,7 +73,13 @@ def test_training_gradients_are_those_of_torch(kind, dtype, network, n, steps, b
 
 @kinds
 @types
-@given(network=networks | _per_step, n=st.integers(1, 41), steps=st.integers(13, 30), seed=seeds, data=st.data())
+@given(
+    network=networks | _per_step | factor_networks,
+    n=st.integers(1, 41),
+    steps=st.integers(13, 30),
+    seed=seeds,
+    data=st.data(),
+)
 def test_flossing_gradients_are_those_of_torch(kind, dtype, network, n, steps, seed, data):
     k = data.draw(st.integers(1, min(n, 21)))
     p = random_parameters(network, n, 1, seed, dtype=dtype)
