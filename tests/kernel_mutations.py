@@ -112,7 +112,7 @@ KERNEL_MUTATIONS = {
         alpha=("S = load(A + i + ld) + alpha", "S = load(A + i + ld) + 1.001 * alpha"),
         beta=("beta * load(F + i)", "1.001 * beta * load(F + i)"),
         alpha_of_adjoints=("alpha * load(P_bar", "1.001 * alpha * load(P_bar"),
-        beta_of_adjoints=("beta * load(mem) +", "1.001 * beta * load(mem) +"),
+        beta_of_adjoints=("beta * (load(mem)", "1.001 * beta * (load(mem)"),
     ),
     **_mutations(
         "frames.h", _MEMORYLESS,
@@ -125,6 +125,7 @@ KERNEL_MUTATIONS = {
         "frames.h", live("spiking_published_reset", "flossing"),
         reset=("(REAL)c->membrane_gain * S) * load(factors + i)", "(REAL)c->membrane_gain * S)"),
         reset_of_adjoints=("received = load(mem) * load(factor + i)", "received = load(mem)"),
+        reset_of_frames=("beta * (load(mem) * load(factor + i))", "beta * load(mem)"),
     ),
     **_mutations(
         "frames.h", live("spiking_per_step_reset", "flossing"),

@@ -205,9 +205,8 @@ EXPORT void frames_backward(const struct frames *c, const REAL *J, const REAL *f
             const REAL alpha = c->synaptic_decay, beta = c->membrane_decay;
             for (int m = 0; m < k; m++)
                 for (int i = 0; i < ld; i += LANES) {
-                    REAL *mem = bar + m * width + i;
+                    const REAL *mem = bar + m * width + i;
                     const vec received = load(mem) * load(factor + i);
-                    store(mem, received);
                     store(P_bar + m * ld + i, c->kind == MEMORYLESS
                                                   ? received
                                                   : load(mem + ld) + (REAL)c->membrane_gain * received);
@@ -222,7 +221,7 @@ EXPORT void frames_backward(const struct frames *c, const REAL *J, const REAL *f
                     if (c->kind == MEMORYLESS)
                         store(mem, load(gain + i) * e);
                     else {
-                        store(mem, beta * load(mem) + load(gain + i) * e);
+                        store(mem, beta * (load(mem) * load(factor + i)) + load(gain + i) * e);
                         store(mem + ld, alpha * load(P_bar + m * ld + i));
                     }
                 }
