@@ -141,23 +141,23 @@ SEARCH: list[dict[str, Any]] = [
 """The search, on seeds 2 and 3."""
 SHOWN: list[dict[str, Any]] = [{**settings, "seed": seed} for seed in range(4, 13) for settings in (FLOSSED, BEST)]
 """The best of the search with and without flossing, on seeds that it did not use."""
-FACTOR = {"reset": "factor"}
+FACTOR = {**SHORT, "reset": "factor"}
+FEWER = {**FACTOR, "k": 16, "before": 600}
 OF_RESET: list[dict[str, Any]] = [
     {**settings, "seed": seed}
     for settings in (
         FLOSSED,
         SHORT,
-        {**FLOSSED, **FACTOR},
-        {**SHORT, **FACTOR},
-        {**FLOSSED, **FACTOR, "target": -0.05},
-        {**SHORT, **FACTOR, "target": -0.05},
-        {**WIDE, **FACTOR},
-        {**EPISODES, **FACTOR},
-        {**SHORT, **FACTOR, "sharpness": 0.5},
-        {**SHORT, **FACTOR, "k": 24},
-        {**SHORT, **FACTOR, "threshold": 1},
-        {**SHORT, **FACTOR, "threshold": 1, "bias spread": 0},
-        {**SHORT, **FACTOR, "membrane decay": 0.3},
+        {**FLOSSED, "reset": "factor"},
+        FEWER,
+        {**FEWER, "bias": -0.5},
+        FACTOR,
+        {**FEWER, "threshold": 1},
+        {**FACTOR, "target": -0.05},
+        {**FEWER, "target": -0.05},
+        {**FEWER, "sharpness": 0.5},
+        {**FEWER, "steps": 100, "epochs": 1500, "rate": 0.003},
+        {**EPISODES, "reset": "factor", "k": 16},
     )
     for seed in (2, 3, 13)
 ]

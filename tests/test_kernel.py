@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -140,7 +141,10 @@ def test_surrogates_are_right_to_a_few_roundings(kind, dtype, surrogate):
 
 
 @needs_kernel
-@pytest.mark.parametrize("network", [TanhNetwork(), SpikingNetwork.published()])
+@pytest.mark.parametrize(
+    "network",
+    [TanhNetwork(), SpikingNetwork.published(), replace(SpikingNetwork.per_step(), jacobian_reset="factor")],
+)
 def test_results_do_not_depend_on_addresses(network):
     p = random_parameters(network, 13, 3, 1, dtype=torch.float32)
     inputs, targets = random_trials(20, 3, 1, dtype=torch.float32)
