@@ -143,6 +143,7 @@ SHOWN: list[dict[str, Any]] = [{**settings, "seed": seed} for seed in range(4, 1
 """The best of the search with and without flossing, on seeds that it did not use."""
 FACTOR = {**SHORT, "reset": "factor"}
 FEWER = {**FACTOR, "k": 16, "before": 600}
+CLOSER = {**FEWER, "episode": 2, "period": 5, "episodes": ENDLESS}
 OF_RESET: list[dict[str, Any]] = [
     {**settings, "seed": seed}
     for settings in (
@@ -150,14 +151,12 @@ OF_RESET: list[dict[str, Any]] = [
         SHORT,
         {**FLOSSED, "reset": "factor"},
         FEWER,
-        {**FEWER, "bias": -0.5},
+        CLOSER,
         FACTOR,
-        {**FEWER, "threshold": 1},
+        {**CLOSER, "rate": 0.001},
         {**FACTOR, "target": -0.05},
-        {**FEWER, "target": -0.05},
-        {**FEWER, "sharpness": 0.5},
-        {**FEWER, "steps": 100, "epochs": 1500, "rate": 0.003},
-        {**EPISODES, "reset": "factor", "k": 16},
+        {**FEWER, "bias": -0.5},
+        {**CLOSER, "threshold": 1},
     )
     for seed in (2, 3, 13)
 ]
