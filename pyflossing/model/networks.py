@@ -133,9 +133,9 @@ class SpikingNetwork:
 
     o = [mem > threshold]; syn' = alpha syn + u + J o; mem' = (beta mem + c syn')(1 - o), the reset factor detached.
     Jacobian at the old state, with d the surrogate derivative at mem - threshold:
-    [[R (beta I + c J diag(d)), c alpha R], [J diag(d), alpha I]]. The readout sees mem.
+    [[K (beta I + c J diag(d)), c alpha K], [J diag(d), alpha I]]. The readout sees mem.
 
-    In the published Jacobian R = I: it ignores the reset. Ours, by ``jacobian_reset="factor"``: R = diag(1 - o), a
+    In the published Jacobian K = I: it ignores the reset. Ours, by ``jacobian_reset="factor"``: K = diag(1 - o), a
     constant in derivatives, so that D is what the backward pass of the step transposes (where both surrogates are the
     same). Then the membrane's row of a unit that spikes is zero, and at most 2N exponents (N if alpha = 0) less the
     largest number of spikes in a step are finite. The other term that a reset could have, the derivative of o
