@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pyflossing import TrainingConfig, train
+from pyflossing import NonFiniteError, TrainingConfig, train
 from pyflossing.sweeps.overrides import Overrides
 
 PLACES = {
@@ -36,6 +36,7 @@ PLACES = {
     "jacobian sharpness": ["network.jacobian_surrogate.sharpness"],
     "spike sharpness": ["network.spike_surrogate.sharpness"],
     "surrogate": ["network.jacobian_surrogate.name", "network.spike_surrogate.name"],
+    "reset": ["network.jacobian_reset"],
     "coupling": ["weights.coupling"],
     "gain": ["weights.gain"],
     "mean coupling": ["weights.mean_coupling"],
@@ -140,7 +141,27 @@ SEARCH: list[dict[str, Any]] = [
 """The search, on seeds 2 and 3."""
 SHOWN: list[dict[str, Any]] = [{**settings, "seed": seed} for seed in range(4, 13) for settings in (FLOSSED, BEST)]
 """The best of the search with and without flossing, on seeds that it did not use."""
-GRID = [*SEARCH, *SHOWN]
+FACTOR = {**SHORT, "reset": "factor"}
+FEWER = {**FACTOR, "k": 16, "before": 600}
+CLOSER = {**FEWER, "episode": 2, "period": 5, "episodes": ENDLESS}
+OF_RESET: list[dict[str, Any]] = [
+    {**settings, "seed": seed}
+    for settings in (
+        FLOSSED,
+        SHORT,
+        {**FLOSSED, "reset": "factor"},
+        FEWER,
+        CLOSER,
+        FACTOR,
+        {**CLOSER, "rate": 0.001},
+        {**FACTOR, "target": -0.05},
+        {**FEWER, "bias": -0.5},
+        {**CLOSER, "threshold": 1},
+    )
+    for seed in (2, 3, 13)
+]
+"""With the factor of the reset in the Jacobian that is flossed, beside the best two settings without it."""
+GRID = [*SEARCH, *SHOWN, *OF_RESET]
 
 
 def config_of(settings: dict[str, Any]) -> TrainingConfig:
@@ -156,7 +177,10 @@ def config_of(settings: dict[str, Any]) -> TrainingConfig:
 def run(settings: dict[str, Any]) -> dict[str, Any]:
     """One run."""
     begin = time.process_time()
-    result = train(config_of(settings))
+    try:
+        result = train(config_of(settings))
+    except NonFiniteError as error:
+        return {**settings, "stopped": str(error), "seconds": round(time.process_time() - begin)}
     in_hundreds = result.accuracy[: len(result.accuracy) // 100 * 100].reshape(-1, 100).mean(1)
     norms = result.gradient_norms["x0"]
     found = {

@@ -15,7 +15,7 @@ from parity.checks.cases import Case, orthonormal
 from parity.checks.model import Array
 from pyflossing.config.legacy import LEGACY_PARAMETERS
 from pyflossing.julia_random import MersenneTwister
-from pyflossing.model.networks import BinaryNetwork, Network, SpikingNetwork, TanhNetwork
+from pyflossing.model.networks import JACOBIAN_RESETS, BinaryNetwork, Network, SpikingNetwork, TanhNetwork
 from pyflossing.model.surrogates import SURROGATE_NAMES, Surrogate
 
 NAMES = tuple(parameter.name for parameter in LEGACY_PARAMETERS)
@@ -47,7 +47,10 @@ def binary_networks(draw: DrawFn) -> BinaryNetwork:
 
 @st.composite
 def spiking_networks(draw: DrawFn) -> SpikingNetwork:
-    """With any constants; a synaptic decay of zero, which leaves only N finite exponents, among them."""
+    """With any constants, a synaptic decay of zero, which leaves only N finite exponents, among them.
+
+    The Jacobian has the factor of the reset, or not.
+    """
     name = draw(st.sampled_from(SURROGATE_NAMES))
     return SpikingNetwork(
         synaptic_decay=draw(st.just(0.0) | st.floats(0.05, 0.95)),
@@ -56,6 +59,7 @@ def spiking_networks(draw: DrawFn) -> SpikingNetwork:
         threshold=draw(st.floats(0.1, 1.5)),
         jacobian_surrogate=Surrogate(name, draw(sharpnesses)),
         spike_surrogate=Surrogate(name, draw(sharpnesses)),
+        jacobian_reset=draw(st.sampled_from(JACOBIAN_RESETS)),
     )
 
 

@@ -112,12 +112,25 @@ KERNEL_MUTATIONS = {
         alpha=("S = load(A + i + ld) + alpha", "S = load(A + i + ld) + 1.001 * alpha"),
         beta=("beta * load(F + i)", "1.001 * beta * load(F + i)"),
         alpha_of_adjoints=("alpha * load(P_bar", "1.001 * alpha * load(P_bar"),
-        beta_of_adjoints=("beta * load(mem) +", "1.001 * beta * load(mem) +"),
+        beta_of_adjoints=("beta * (load(mem)", "1.001 * beta * (load(mem)"),
     ),
     **_mutations(
         "frames.h", _MEMORYLESS,
-        gain=("store(A + i, load(A + i) * gain)", "store(A + i, load(A + i))"),
-        gain_of_adjoints=("? load(mem) * scale", "? load(mem) * scale * 1.001"),
+        gain=("whole : (REAL)c->membrane_gain", "whole : (REAL)1.001 * (REAL)c->membrane_gain"),
+        gain_of_frames=("store(A + i, load(A + i) * load(factors + i))", "store(A + i, load(A + i))"),
+        gain_of_adjoints=("? received\n", "? received * 1.001\n"),
         frame=("store(mem, load(gain + i) * e);", "store(mem, 1.001 * load(gain + i) * e);"),
+    ),
+    **_mutations(
+        "frames.h", live("spiking_published_reset", "flossing"),
+        reset=("(REAL)c->membrane_gain * S) * load(factors + i)", "(REAL)c->membrane_gain * S)"),
+        reset_of_adjoints=("received = load(mem) * load(factor + i)", "received = load(mem)"),
+        reset_of_frames=("beta * (load(mem) * load(factor + i))", "beta * load(mem)"),
+    ),
+    **_mutations(
+        "frames.h", live("spiking_per_step_reset", "flossing"),
+        scales=("where(kept > 0, all(whole), all(1))", "all(whole)"),
+        reset_of_gains=("load(gains + ld + i) * (part * kept)", "load(gains + ld + i) * part"),
+        gain_of_slopes=("load(slopes + ld + i) * (part * kept)", "load(slopes + ld + i) * kept"),
     ),
 }  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
 from pyflossing.model.surrogates import SURROGATE_NAMES, Surrogate
 
 surrogates = st.builds(Surrogate, st.sampled_from(SURROGATE_NAMES), st.floats(0.3, 3.0))
+_DECAYS = ("synaptic_decay", "membrane_decay")
 spiking_networks = st.builds(
     SpikingNetwork,
     synaptic_decay=st.floats(0.05, 0.95),
@@ -20,6 +23,16 @@ spiking_networks = st.builds(
     jacobian_surrogate=surrogates,
     spike_surrogate=surrogates,
 )
+factor_networks = st.builds(
+    lambda network, memory: replace(
+        network,
+        jacobian_reset="factor",
+        **dict.fromkeys({"both": (), "membranes": ("synaptic_decay",), "none": _DECAYS}[memory], 0.0),
+    ),
+    spiking_networks,
+    st.sampled_from(["both", "membranes", "none"]),
+)
+"""With the factor of the reset in the Jacobian, and with or without memory. Units that spike take directions away."""
 binary_networks = st.builds(BinaryNetwork, surrogates, st.none() | surrogates)
 networks = st.one_of(st.just(TanhNetwork()), binary_networks, spiking_networks)
 seeds = st.integers(0, 2**32 - 1)

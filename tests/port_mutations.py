@@ -19,6 +19,7 @@ RUN = ("training/golden/c01",)
 _STATES, _GRADIENTS = live("tanh", "states"), live("tanh", "gradients")
 _LOSS, _SPECTRUM, _FLOSSING = live("tanh", "loss"), live("tanh", "spectrum"), live("tanh", "flossing")
 _SPIKING_STEP, _SPIKING_JACOBIAN = ("step/live/spiking_published_step",), ("step/live/spiking_published_jacobian",)
+_RESET_JACOBIAN = ("step/live/spiking_published_reset_jacobian",)
 _SPIKING_GRADIENTS = live("spiking_published", "raster", "gradients")
 _ADAM = ("step/live/adam_update_float32",)
 
@@ -83,6 +84,17 @@ JACOBIANS = {
     "spiking: Jacobian's sharpness": Mutation(
         SPIKING, "jacobian_action", "self.jacobian_surrogate", "self.spike_surrogate", _SPIKING_JACOBIAN
     ),
+    "spiking: Jacobian's reset left out": Mutation(
+        SPIKING,
+        "jacobian_action",
+        "self.reset_factor(mem)[..., None] *",
+        "",
+        live("spiking_published_reset", "spectrum"),
+    ),
+    "spiking: Jacobian's reset of the currents": Mutation(
+        SPIKING, "jacobian_action", "[mem_rows, syn_rows]", "[mem_rows, mem_rows]", _RESET_JACOBIAN
+    ),
+    "spiking: Jacobian's reset at the threshold": Mutation(SPIKING, "reset_factor", ">", ">=", _RESET_JACOBIAN),
 }
 
 SURROGATES = {

@@ -14,6 +14,7 @@ _TANH_AND_BINARY = live("tanh", "gradients", "loss") + live("binary_gamma_1", "r
 _TANH_AND_BINARY += live("binary_gamma_0.5_and_1", "gradients")
 _SPIKING_BOTH = live("spiking_published", "gradients", "loss")
 _FLOSSED_SPIKING = live("spiking_published", "flossing")
+_FLOSSED_WITH_RESET = live("spiking_published_reset", "flossing")
 
 
 REVERSE_PASSES = {
@@ -163,6 +164,18 @@ REVERSE_PASSES = {
         alpha_of_frames=("net.synaptic_decay", "1.001 * net.synaptic_decay"),
         beta_of_frames=("mem_bar, net.membrane_decay", "mem_bar, 1.001 * net.membrane_decay"),
         frame=("addcmul_(self.gains", "addcmul_(1.001 * self.gains"),
+    ),
+    **mutations_of(
+        _SPIKING_PASS, "push", _FLOSSED_WITH_RESET,
+        reset=("mul_(self.kept[n])", "mul_(1 - 0.999 * (1 - self.kept[n]))"),
+    ),
+    **mutations_of(
+        _SPIKING_PASS, "pull", _FLOSSED_WITH_RESET,
+        reset=("mem_bar.mul_(self.kept[n])", "mem_bar.mul_(1)"),
+    ),
+    **mutations_of(
+        _MEMORYLESS, "scale", live("spiking_per_step_reset", "flossing"),
+        reset=("return self._scales[n]", "return self._scales[max(n - 1, 0)]"),
     ),
     **mutations_of(
         _SPIKING_PASS, "direct", _FLOSSED_SPIKING,

@@ -80,7 +80,8 @@ FIELDS: dict[Callable[..., Any], dict[str, Kind]] = {
         {"name": WORDS, "sharpness": Kind(float, 0, wrong=(0, -1.0), right=(int, float, np.floating))},
     BinaryNetwork: {"surrogate": OBJECT, "backward_surrogate": OBJECT._replace(right=(type(None),))},
     lambda **given: SpikingNetwork(**{"synaptic_decay": 0.0, "membrane_decay": 0.0, "membrane_gain": 1.0, **given}):
-        {"synaptic_decay": UNIT, "membrane_decay": UNIT, "jacobian_surrogate": OBJECT, "spike_surrogate": OBJECT},
+        {"synaptic_decay": UNIT, "membrane_decay": UNIT, "jacobian_surrogate": OBJECT, "spike_surrogate": OBJECT,
+         "jacobian_reset": WORDS},
     TrainingConfig: {"network": OBJECT, "weights": OBJECT, "task": OBJECT, "trials": OBJECT, "flossing": OBJECT,
                      "optimiser": OBJECT, "seeds": OBJECT, "n_units": POSITIVE, "n_epochs": NATURAL, "dtype": WORDS,
                      "intype": INT},

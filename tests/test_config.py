@@ -141,6 +141,7 @@ def test_toml_that_leaves_things_out_has_the_defaults():
     [
         ('[network]\nkind = "spiking"', {}),
         ("[network]\nthreshold = 0.7", {"threshold": 0.7}),
+        ('[network]\njacobian_reset = "factor"', {"jacobian_reset": "factor"}),
         (
             '[network]\nkind = "spiking"\nsynaptic_decay = 0.8\nmembrane_decay = 0.9\nmembrane_gain = 0.1',
             {"synaptic_decay": 0.8, "membrane_decay": 0.9, "membrane_gain": 0.1},
@@ -155,6 +156,12 @@ def test_what_a_file_leaves_out_of_a_spiking_network_is_as_in_the_default_config
     network = TrainingConfig.from_toml(text).network
     assert network == replace(SpikingNetwork.per_step(), **expected)
     assert TrainingConfig.from_toml(TrainingConfig.from_toml(text).to_toml()).network == network
+
+
+def test_the_published_jacobian_is_written_as_before_there_was_a_choice():
+    """Folders of runs are compared by these bytes, and named after them."""
+    assert "jacobian_reset" not in TrainingConfig().to_toml()
+    assert TrainingConfig.from_toml('[network]\njacobian_reset = "none"').to_toml() == TrainingConfig().to_toml()
 
 
 def test_a_section_without_its_kind_has_that_of_the_default_configuration():

@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from kernel_paths import PATHS, using
-from network_cases import networks, random_frame, random_parameters, random_trials, seeds, surrogates
+from network_cases import factor_networks, networks, random_frame, random_parameters, random_trials, seeds, surrogates
 
 from pyflossing._support.errors import NonFiniteError
 from pyflossing.gradients import by_autograd as gradients
@@ -86,7 +86,7 @@ def test_training_gradients_agree_in_float64(network, n, steps, batch, channels,
         assert _distance(ours, theirs) < 1e-10
 
 
-@given(network=networks, n=st.integers(1, 7), steps=st.integers(13, 20), seed=seeds, data=st.data())
+@given(network=networks | factor_networks, n=st.integers(1, 7), steps=st.integers(13, 20), seed=seeds, data=st.data())
 def test_flossing_gradients_agree_in_float64(network, n, steps, seed, data):
     k = data.draw(st.integers(1, n))
     p = random_parameters(network, n, 1, seed)
@@ -120,7 +120,7 @@ def test_steps_in_blocks_give_what_single_steps_give(decay, n, steps, seed, data
         torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-8 * max(1e-3, float(theirs.abs().max())))
 
 
-@given(network=networks, n=st.integers(1, 12), steps=st.integers(1, 20), seed=seeds, data=st.data())
+@given(network=networks | factor_networks, n=st.integers(1, 12), steps=st.integers(1, 20), seed=seeds, data=st.data())
 def test_rescaled_frames_give_what_orthonormal_ones_give(network, n, steps, seed, data):
     k, first = data.draw(st.integers(1, n)), data.draw(st.integers(0, steps))
     p = random_parameters(network, n, 1, seed)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from kernel_paths import KINDS, PATHS, needs_kernel, using, using_kind
-from network_cases import networks, random_frame, random_parameters, random_trials, seeds, surrogates
+from network_cases import factor_networks, networks, random_frame, random_parameters, random_trials, seeds, surrogates
 
 from pyflossing import TrainingConfig
 from pyflossing.gradients import flossing_pass, training_pass
@@ -73,7 +74,13 @@ def test_training_gradients_are_those_of_torch(kind, dtype, network, n, steps, b
 
 @kinds
 @types
-@given(network=networks | _per_step, n=st.integers(1, 41), steps=st.integers(13, 30), seed=seeds, data=st.data())
+@given(
+    network=networks | _per_step | factor_networks,
+    n=st.integers(1, 41),
+    steps=st.integers(13, 30),
+    seed=seeds,
+    data=st.data(),
+)
 def test_flossing_gradients_are_those_of_torch(kind, dtype, network, n, steps, seed, data):
     k = data.draw(st.integers(1, min(n, 21)))
     p = random_parameters(network, n, 1, seed, dtype=dtype)
@@ -134,7 +141,10 @@ def test_surrogates_are_right_to_a_few_roundings(kind, dtype, surrogate):
 
 
 @needs_kernel
-@pytest.mark.parametrize("network", [TanhNetwork(), SpikingNetwork.published()])
+@pytest.mark.parametrize(
+    "network",
+    [TanhNetwork(), SpikingNetwork.published(), replace(SpikingNetwork.per_step(), jacobian_reset="factor")],
+)
 def test_results_do_not_depend_on_addresses(network):
     p = random_parameters(network, 13, 3, 1, dtype=torch.float32)
     inputs, targets = random_trials(20, 3, 1, dtype=torch.float32)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from network_cases import networks, random_parameters, seeds, spiking_networks
+from network_cases import factor_networks, networks, random_parameters, seeds, spiking_networks
 
 from pyflossing.model.networks import SpikingNetwork, TanhNetwork, network_from_name
 
@@ -37,6 +37,28 @@ def test_spiking_jacobian_is_that_of_the_step_without_reset(network, seed, n):
     x = torch.cat([mem, p.x0[n:]])[:, 0]
     by_autograd = torch.func.jacrev(lambda y: network.step(y[:, None], p.b[:, None], p.J)[:, 0])(x)
     torch.testing.assert_close(_jacobian(network, p, x, p.b), by_autograd, rtol=1e-12, atol=1e-14)
+
+
+@given(network=factor_networks, seed=seeds, n=st.integers(1, 7))
+def test_spiking_jacobian_with_the_reset_s_factor_is_that_of_the_whole_step(network, seed, n):
+    """What the training's backward pass transposes, whether units spike or not."""
+    network = replace(network, jacobian_surrogate=network.spike_surrogate)
+    p = random_parameters(network, n, 1, seed)
+    x = 2 * p.x0[:, 0]
+    x[0] = network.threshold  # where no spike is sent yet
+    by_autograd = torch.func.jacrev(lambda y: network.step(y[:, None], p.b[:, None], p.J)[:, 0])(x)
+    torch.testing.assert_close(_jacobian(network, p, x, p.b), by_autograd, rtol=1e-12, atol=1e-14)
+
+
+@given(network=spiking_networks, seed=seeds, n=st.integers(1, 7))
+def test_the_reset_s_factor_leaves_of_the_published_jacobian_the_rows_of_silent_membranes(network, seed, n):
+    p = random_parameters(network, n, 1, seed)
+    x = 2 * p.x0[:, 0]
+    published, ours = (_jacobian(replace(network, jacobian_reset=of), p, x, p.b) for of in ("none", "factor"))
+    spiking = x[:n] > network.threshold
+    assert torch.equal(ours[n:], published[n:])
+    assert torch.equal(ours[:n][~spiking], published[:n][~spiking])
+    assert not ours[:n][spiking].any()
 
 
 @given(network=networks, seed=seeds)
@@ -81,6 +103,14 @@ def test_a_spike_resets_the_membrane_and_reaches_the_synapses():
 def test_bad_constants_are_refused_by_name(change):
     with pytest.raises(ValueError, match=f"^{next(iter(change))} = "):
         replace(SpikingNetwork.published(), **change)
+
+
+@pytest.mark.parametrize("value", ["full", True, None])
+def test_another_treatment_of_the_reset_is_refused(value):
+    with pytest.raises(
+        ValueError, match=f"^jacobian_reset = {value!r} is not allowed: it must be one of 'none', 'factor'"
+    ):
+        replace(SpikingNetwork.published(), jacobian_reset=value)
 
 
 def test_names_of_networks():

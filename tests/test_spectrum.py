@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from network_cases import networks, random_frame, random_parameters, random_trials, seeds
+from network_cases import factor_networks, networks, random_frame, random_parameters, random_trials, seeds
 
 from pyflossing.model.loss import drive
 from pyflossing.model.networks import SpikingNetwork, TanhNetwork
@@ -54,6 +54,30 @@ def test_sum_of_all_exponents_is_the_mean_log_determinant(network, n, seed):
     total = spectrum(network, p.J, x, random_frame(n_states, n_states, seed), u, STEPS).sum()
     # a Jacobian close to singular loses as many digits as its condition number has, in either way
     torch.testing.assert_close(total, expected, rtol=1e-7, atol=1e-7)
+
+
+@given(network=factor_networks, n=st.integers(2, 6), k=st.integers(1, 2), seed=seeds)
+def test_exponents_with_the_reset_s_factor_are_those_of_the_product_of_explicit_jacobians(network, n, k, seed):
+    p, x, u = _setup(network, n, seed)
+    frame = random_frame(2 * n, k, seed)
+    logs = logarithms(network, p.J, x, frame, u, STEPS)
+    assume(bool((logs > -4).all()))  # so that the product keeps its digits
+    alpha, beta, c, eye = network.synaptic_decay, network.membrane_decay, network.membrane_gain, torch.eye(n).double()
+    at_start, product = None, frame
+    for step in range(STEPS):
+        if step == transient_steps(STEPS):
+            at_start = torch.linalg.qr(product).R.diagonal().abs().log()
+        kept = torch.diag((x[:n] <= network.threshold).double())
+        sent = p.J @ torch.diag(network.jacobian_surrogate.derivative(x[:n] - network.threshold))
+        rows = [torch.hstack([kept @ (beta * eye + c * sent), c * alpha * kept]), torch.hstack([sent, alpha * eye])]
+        product = torch.vstack(rows) @ product
+        x = network.step(x[:, None], u[step][:, None], p.J)[:, 0]
+    grown = torch.linalg.qr(product).R.diagonal().abs().log() - at_start
+    expected = grown / (STEPS - transient_steps(STEPS))
+    spread = float((logs[:, 0] - logs[:, -1]).clamp_min(0).sum())  # digits that the second column loses to the first
+    assume(spread < 12)
+    found = spectrum(network, p.J, p.x0[:, 0], frame, u, STEPS)
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
 
 
 @given(network=networks, n=st.integers(1, 6), seed=seeds, data=st.data())

@@ -61,14 +61,14 @@ class NetworkUnderTest:
         title: for the report.
         network: the network.
         gain, input_spread: of the weights.
-        rank: how many directions per unit its Jacobian keeps apart: at most ``rank`` N exponents are finite.
+        rank: how many directions per unit its Jacobian keeps apart: as many exponents as ``rank`` N are finite.
     """
 
     title: str
     network: Network
     gain: float = 1.5
     input_spread: float = 1.0
-    rank: int = 1
+    rank: float = 1
 
 
 def published_in_float32() -> SpikingNetwork:
@@ -76,6 +76,10 @@ def published_in_float32() -> SpikingNetwork:
     published = SpikingNetwork.published()
     synaptic, membrane = (float(np.float32(d)) for d in (published.synaptic_decay, published.membrane_decay))
     return replace(published, synaptic_decay=synaptic, membrane_decay=membrane, membrane_gain=1 - membrane)
+
+
+def _with_reset(network: SpikingNetwork) -> SpikingNetwork:
+    return replace(network, jacobian_reset="factor")
 
 
 NETWORKS = (
@@ -86,6 +90,11 @@ NETWORKS = (
     # the published constants average over ten steps: only strong input and coupling make units spike
     NetworkUnderTest("spiking_published", published_in_float32(), gain=6.0, input_spread=4.0, rank=2),
     NetworkUnderTest("spiking_per_step", SpikingNetwork.per_step(), gain=2.0, input_spread=2.0),
+    # with the factor of the reset, units that spike take directions away
+    NetworkUnderTest("spiking_published_reset", _with_reset(published_in_float32()), gain=6.0, input_spread=4.0),
+    NetworkUnderTest(
+        "spiking_per_step_reset", _with_reset(SpikingNetwork.per_step()), gain=2.0, input_spread=2.0, rank=0.5
+    ),
 )
 
 
@@ -136,7 +145,7 @@ def case(under_test: NetworkUnderTest, size: Size) -> Case:
     n_states = under_test.network.n_states(size.units)
     normals = MersenneTwister(size.seed)
     x0 = normals.randn((n_states, size.trials), np.float32)
-    most = under_test.rank * size.units
+    most = int(under_test.rank * size.units)
     frame = orthonormal(normals.randn((n_states, most), np.float32))
     task = DelayedXOR(_DELAY)
     data = task.generate(size.trials, size.steps, 1000 + size.seed, n_channels=size.channels)
@@ -171,7 +180,8 @@ def julia_network(network: Network) -> tuple[str, str, Array]:
         of_jacobian, of_spikes = network.jacobian_surrogate, network.spike_surrogate
         _require_one_name(network, of_jacobian, of_spikes)
         constants = (network.synaptic_decay, network.membrane_decay, network.membrane_gain, network.threshold)
-        return "spiking", of_spikes.name, np.array([*constants, of_jacobian.sharpness, of_spikes.sharpness])
+        reset = [1.0] if network.jacobian_reset == "factor" else []
+        return "spiking", of_spikes.name, np.array([*constants, of_jacobian.sharpness, of_spikes.sharpness, *reset])
     return "tanh", "sech2", np.empty(0)
 
 

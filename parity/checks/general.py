@@ -58,9 +58,13 @@ def _directions(network: Network, x: Tensor, x_next: Tensor, J: Tensor, Q: Tenso
     """The Jacobian of the step from x to x_next (C, n_states) applied to Q (C, n_states, k)."""
     if isinstance(network, SpikingNetwork):
         q_mem, q_syn = Q.chunk(2, dim=-2)
-        gain = _derivative(network.jacobian_surrogate, x.chunk(2, dim=-1)[0] - network.threshold)
+        above = x.chunk(2, dim=-1)[0] - network.threshold
+        gain = _derivative(network.jacobian_surrogate, above)
         syn = J @ (gain[..., None] * q_mem) + network.synaptic_decay * q_syn
-        return torch.cat([network.membrane_decay * q_mem + network.membrane_gain * syn, syn], dim=-2)
+        mem = network.membrane_decay * q_mem + network.membrane_gain * syn
+        if network.jacobian_reset == "factor":
+            mem = torch.where(above[..., None] > 0, 0.0, mem)
+        return torch.cat([mem, syn], dim=-2)
     gain = _derivative(network.surrogate if isinstance(network, BinaryNetwork) else Surrogate("sech2", 1.0), x_next)
     return gain[..., None] * (J @ Q)
 

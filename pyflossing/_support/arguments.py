@@ -19,6 +19,9 @@ _Call = TypeVar("_Call", bound=Callable[..., Any])
 _LARGEST_FLOAT32 = float.fromhex("0x1.fffffep127")
 _MOST_DIMENSIONS = 32  # numpy's own limit, of its older versions
 
+UNWRITTEN = "unwritten"
+"""In a field's metadata: a default that is not written to files, of a setting that files of before do not have."""
+
 
 class FieldError(ValueError):
     """A refused setting.

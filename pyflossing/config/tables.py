@@ -12,14 +12,14 @@ from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from pyflossing._support.arguments import FieldError
+from pyflossing._support.arguments import UNWRITTEN, FieldError
 from pyflossing._support.words import shortened
 
 _Section = TypeVar("_Section")
 
 
 def to_table(section: Any, path: str = "") -> dict[str, Any]:
-    """A dataclass as a table; what is None is left out.
+    """A dataclass as a table; what is None is left out, and what its field's metadata call ``UNWRITTEN``.
 
     Args:
         section: an instance.
@@ -32,7 +32,7 @@ def to_table(section: Any, path: str = "") -> dict[str, Any]:
     table: dict[str, Any] = {}
     for entry in fields(section):
         value, classes = getattr(section, entry.name), _classes(cls)[entry.name]
-        if value is None:
+        if value is None or value == entry.metadata.get(UNWRITTEN):
             continue
         place = _join(path, entry.name)
         if len(classes) > 1 and type(value) not in classes:

@@ -34,6 +34,10 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "network.jacobian_surrogate.sharpness": ("the larger, the narrower", "a number > 0"),
     "network.spike_surrogate.name": ("derivative of the spikes in the backward pass", _SHAPES),
     "network.spike_surrogate.sharpness": ("the larger, the narrower", "a number > 0"),
+    "network.jacobian_reset": (
+        "what the Jacobian has of the reset: nothing, as published, or its factor 1 - o",
+        '"none" or "factor"',
+    ),
     "weights.coupling": ("recurrent weights; IC = 1 Gaussian, IC = 3 orthogonal", '"gaussian" or "orthogonal"'),
     "weights.gain": ("", _FLOAT32),
     "weights.mean_coupling": ("", _FLOAT32 + "; ignored for orthogonal weights"),
@@ -70,7 +74,10 @@ ALTERNATIVES: dict[str, tuple[Any, ...]] = {
 default's show that kind's own defaults, where there are any."""
 
 
-UNSET: dict[str, dict[str, float]] = {"flossing": {"learning_rate": TrainingConfig().optimiser.learning_rate}}
+UNSET: dict[str, dict[str, float | str]] = {
+    "flossing": {"learning_rate": TrainingConfig().optimiser.learning_rate},
+    "network": {"jacobian_reset": "none"},
+}
 """Settings that the defaults leave out, each with a value that changes nothing; comments in the template, too."""
 
 

@@ -1,7 +1,7 @@
 """A frame pushed through the Jacobians of the built-in networks, step by step, and the way back.
 
 Frames are kept transposed, (k, n), which is LAPACK's own order; a Jacobian is applied as a product with J and never
-formed. Source: specification (8.4) to (8.7), and (8.11) for networks without memory.
+formed. Source: specification (8.4) to (8.7), and (8.11) and (8.12) for networks without memory.
 """
 
 from __future__ import annotations
@@ -74,11 +74,15 @@ class RateFrames:
 
 
 class SpikingFrames:
-    """Membranes and synapses: A = (beta Q_mem + c S, S) with S = J diag(d(mem)) Q_mem + alpha Q_syn."""
+    """Membranes and synapses: A = (beta Q_mem + c S, S) with S = J diag(d(mem)) Q_mem + alpha Q_syn.
+
+    The membranes' half is multiplied by 1 - o if the Jacobian has the factor of the reset.
+    """
 
     def __init__(self, network: SpikingNetwork, J: Tensor, states: Tensor, Q: Tensor, room: Room) -> None:
         self.J, self.network = J, network
         self.gains, self.gain_slopes = gains_along(network, states[:, 0])
+        self.kept = network.reset_factor(states[:-1, 0]) if network.jacobian_reset == "factor" else None
         n_steps, n_units = self.gains.shape
         self.frames = _frames(self.first_frame(Q), n_steps, room)
         self.from_membranes = self.frames[..., :n_units]
@@ -99,6 +103,8 @@ class SpikingFrames:
         torch.mul(A[:, n_units:], net.membrane_gain, out=A[:, :n_units])
         if net.membrane_decay:
             A[:, :n_units].add_(Q[:, :n_units], alpha=net.membrane_decay)
+        if self.kept is not None:
+            A[:, :n_units].mul_(self.kept[n])
         return A
 
     def bar(self, n: int) -> Tensor:
@@ -106,9 +112,14 @@ class SpikingFrames:
         return self._bar
 
     def pull(self, n: int, out: Tensor) -> None:
-        """Put into ``out``, which may be ``bar(n)``, dL/dQ of the frame before step n, from ``bar(n)``."""
+        """Put into ``out``, which may be ``bar(n)``, dL/dQ of the frame before step n, from ``bar(n)``.
+
+        ``bar(n)`` is overwritten.
+        """
         net, n_units = self.network, len(self.J)
         mem_bar, syn_bar = self._bar[:, :n_units], self._bar[:, n_units:]
+        if self.kept is not None:
+            mem_bar.mul_(self.kept[n])
         torch.add(syn_bar, mem_bar, alpha=net.membrane_gain, out=self.P_bars[n])
         torch.mm(self.P_bars[n], self.J, out=self.E_bars[n])
         torch.mul(mem_bar, net.membrane_decay, out=out[:, :n_units]).addcmul_(self.gains[n], self.E_bars[n])
@@ -131,13 +142,26 @@ class MemorylessFrames(SpikingFrames):
 
     With S = q r, A = (c q, q) / s times s r for s = sqrt(1 + c^2), so the next S is J diag(d) q c / s times r: the
     logarithms are those of a chain of N rows, at a quarter of the cost.
+
+    With the factor of the reset, r = 1 - o, A = (c r S, S), and s is a number for each unit, 1 where r = 0. What was
+    reset is not sent again: d takes in c r / s of the step before.
     """
+
+    def __init__(self, network: SpikingNetwork, J: Tensor, states: Tensor, Q: Tensor, room: Room) -> None:
+        super().__init__(network, J, states, Q, room)
+        if self.kept is not None:
+            whole = math.hypot(1, network.membrane_gain)
+            self._scales = 1 + (whole - 1) * self.kept
+            for of_steps in (self.gains, self.gain_slopes):
+                of_steps[1:] *= network.membrane_gain / whole * self.kept[:-1]
 
     def first_frame(self, Q: Tensor) -> Tensor:
         return Q[: len(self.J)].T
 
-    def scale(self, n: int) -> float:
-        """The first frame is still that of the whole state."""
+    def scale(self, n: int) -> float | Tensor:
+        """Of what is received in step n; the first frame is still that of the whole state."""
+        if self.kept is not None:
+            return self._scales[n]
         return self.network.membrane_gain if n else math.hypot(1, self.network.membrane_gain)
 
     def push(self, n: int) -> Tensor:

@@ -8,13 +8,13 @@ and are differentiable by autograd. Source: specification, section 3; each netwo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, get_args
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 
-from pyflossing._support.arguments import FieldError, require_choice, require_finite, require_instance
+from pyflossing._support.arguments import UNWRITTEN, FieldError, require_choice, require_finite, require_instance
 from pyflossing.model.surrogates import Surrogate, sign, spike
 
 
@@ -123,15 +123,25 @@ class BinaryNetwork:
         return x
 
 
+JACOBIAN_RESETS = ("none", "factor")
+"""What the Jacobian of a spiking network has of the reset."""
+
+
 @dataclass(frozen=True)
 class SpikingNetwork:
     """Current-based leaky integrate-and-fire units; the state is (mem, syn), stacked.
 
     o = [mem > threshold]; syn' = alpha syn + u + J o; mem' = (beta mem + c syn')(1 - o), the reset factor detached.
-    Jacobian at the old state, reset ignored, with d the surrogate derivative at mem - threshold:
-    [[beta I + c J diag(d), c alpha I], [J diag(d), alpha I]]. The readout sees mem.
+    Jacobian at the old state, with d the surrogate derivative at mem - threshold:
+    [[K (beta I + c J diag(d)), c alpha K], [J diag(d), alpha I]]. The readout sees mem.
 
-    Specification (3.7) to (3.9).
+    In the published Jacobian K = I: it ignores the reset. Ours, by ``jacobian_reset="factor"``: K = diag(1 - o), a
+    constant in derivatives, so that D is what the backward pass of the step transposes (where both surrogates are the
+    same). Then the membrane's row of a unit that spikes is zero, and at most 2N exponents (N if alpha = 0) less the
+    largest number of spikes in a step are finite. The other term that a reset could have, the derivative of o
+    itself, neither has: the step detaches it.
+
+    Specification (3.7) to (3.10).
 
     Source: the published Python example; see ``published`` and ``per_step`` for the two sets of constants.
 
@@ -142,9 +152,10 @@ class SpikingNetwork:
         threshold: of the membrane.
         jacobian_surrogate: the derivative of the spikes in the Jacobian.
         spike_surrogate: the derivative of the spikes in the backward pass of the step.
+        jacobian_reset: what the Jacobian has of the reset: "none", as published, or its "factor" 1 - o.
 
     Raises:
-        ValueError: a decay outside [0, 1), a number that is not finite.
+        ValueError: a decay outside [0, 1), a number that is not finite, another ``jacobian_reset``.
     """
 
     synaptic_decay: float
@@ -153,6 +164,7 @@ class SpikingNetwork:
     threshold: float = 1.0
     jacobian_surrogate: Surrogate = Surrogate("fast_sigmoid", 5.0)
     spike_surrogate: Surrogate = Surrogate("fast_sigmoid", 10.0)
+    jacobian_reset: Literal["none", "factor"] = field(default="none", metadata={UNWRITTEN: "none"})
 
     kind: ClassVar[str] = "spiking"
 
@@ -164,6 +176,8 @@ class SpikingNetwork:
                 raise FieldError(name, getattr(self, name), "it must lie in [0, 1)")
         for name in ("jacobian_surrogate", "spike_surrogate"):
             require_instance(name, getattr(self, name), (Surrogate,))
+        chosen = require_choice("jacobian_reset", self.jacobian_reset, JACOBIAN_RESETS)
+        object.__setattr__(self, "jacobian_reset", chosen)
 
     @classmethod
     def published(cls) -> SpikingNetwork:
@@ -203,7 +217,14 @@ class SpikingNetwork:
         q_mem, q_syn = Q.chunk(2, dim=-2)
         d = self.jacobian_surrogate.derivative(mem - self.threshold)
         syn_rows = J @ (d[..., None] * q_mem) + self.synaptic_decay * q_syn
-        return torch.cat([self.membrane_decay * q_mem + self.membrane_gain * syn_rows, syn_rows], dim=-2)
+        mem_rows = self.membrane_decay * q_mem + self.membrane_gain * syn_rows
+        if self.jacobian_reset == "factor":
+            mem_rows = self.reset_factor(mem)[..., None] * mem_rows
+        return torch.cat([mem_rows, syn_rows], dim=-2)
+
+    def reset_factor(self, mem: Tensor) -> Tensor:
+        """1 - o, of any shape: 0 for the units that spike and are reset in the next step, 1 for all others."""
+        return 1 - (mem > self.threshold).to(mem.dtype)
 
     def readout_state(self, x: Tensor) -> Tensor:
         """mem."""

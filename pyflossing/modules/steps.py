@@ -110,7 +110,7 @@ def network_step(network: Network, J: Tensor) -> tuple[Step, JacobianAction]:
     """Step and hand-written Jacobian action of a built-in network with recurrent weights J (N, N).
 
     States are rows here, (B, n_states), and inputs (B, N) are the units' whole input u, the bias included. The action
-    is the published one: see :mod:`pyflossing.model.networks` for where it departs from the step's derivative.
+    is the network's own: see :mod:`pyflossing.model.networks` for where it departs from the step's derivative.
     """
 
     def step(state: Tensor, u: Tensor) -> Tensor:

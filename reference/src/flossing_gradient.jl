@@ -85,7 +85,7 @@ function frame_gradient!(tape::FrameTape, net, ws, J, b, x, Q, columns, Lwnt)
         @views qr_adjoint!(Q_bar, tape.frames[:, :, n+1], tape.triangles[:, :, n],
             n > transient ? counted : uncounted, M, scratch)
         A_bar, Q_bar = Q_bar, A_bar
-        received_adjoint!(net, P_bar, x_bar, A_bar, P, x_new)
+        received_adjoint!(net, P_bar, x_bar, A_bar, P, x_old, x_new)
         mul!(E_bar, J', P_bar)
         fill!(x_bar_before, 0)
         sent_adjoint!(net, Q_bar, x_bar_before, E_bar, P_bar, A_bar, Q_old, x_old)

@@ -11,8 +11,8 @@
 # and likewise for the action of the step's Jacobian D on directions Q, with P = J E:
 #
 #   sent!(net, E, Q, x)                         the directions as J sees them
-#   received!(net, A, P, Q, x_new)              A = D Q
-#   received_adjoint!(net, P_bar, x_bar, A_bar, P, x_new)   dL/dP; adds to dL/dx_new
+#   received!(net, A, P, Q, x, x_new)           A = D Q
+#   received_adjoint!(net, P_bar, x_bar, A_bar, P, x, x_new)   dL/dP; adds to dL/dx_new
 #   sent_adjoint!(net, Q_bar, x_bar, E_bar, P_bar, A_bar, Q, x)   dL/dQ; adds to dL/dx
 
 abstract type Network end
@@ -30,7 +30,8 @@ end
 Leaky integrate-and-fire units with synaptic currents; rows 1..N of the state are mem, rows N+1..2N are syn.
 
 o = [mem > threshold]; syn' = alpha syn + u + J o; mem' = (beta mem + membrane_gain syn')(1 - o), where the factor
-1 - o counts as a constant in the backward pass. The Jacobian is taken at the old state and ignores the reset.
+1 - o counts as a constant in the backward pass. The Jacobian is taken at the old state and ignores the reset; or, by an
+option of ours, it has the factor 1 - o in its upper half.
 Source: the published Python example; specification, section 3.
 """
 struct SpikingNetwork{T} <: Network
@@ -40,6 +41,7 @@ struct SpikingNetwork{T} <: Network
     threshold::T
     jacobian_surrogate::Surrogate{T}
     spike_surrogate::Surrogate{T}
+    reset_factor::Bool # whether the Jacobian has the factor of the reset
 end
 
 const NETWORK_KINDS = ("tanh", "binary", "spiking")
@@ -57,12 +59,13 @@ default_constants(kind) =
     network_of(kind, surrogate, constants, T)
 
 The network with numbers of type T. `constants` is empty for tanh, [gamma] or [gamma_jacobian, gamma_sign] for binary, and
-[alpha, beta, membrane_gain, threshold, gamma_jacobian, gamma_spike] for spiking.
+[alpha, beta, membrane_gain, threshold, gamma_jacobian, gamma_spike] for spiking, or a seventh number after these: 1 for
+a Jacobian with the factor of the reset, 0 for the published one.
 """
 function network_of(kind, surrogate, constants, ::Type{T}) where {T}
     kind in NETWORK_KINDS ||
         throw(ArgumentError("kind = \"$kind\" is not allowed: it must be one of $(join(NETWORK_KINDS, ", "))"))
-    needed = Dict("tanh" => (0,), "binary" => (1, 2), "spiking" => (6,))[kind]
+    needed = Dict("tanh" => (0,), "binary" => (1, 2), "spiking" => (6, 7))[kind]
     length(constants) in needed || throw(ArgumentError(
         "constants = $(collect(constants)) is not allowed: the $kind network takes $(join(needed, " or ")) numbers"))
     all(isfinite, constants) ||
@@ -70,7 +73,11 @@ function network_of(kind, surrogate, constants, ::Type{T}) where {T}
     kind == "tanh" && return TanhNetwork()
     values = map(T, constants)
     kind == "binary" && return BinaryNetwork(Surrogate(surrogate, values[1]), Surrogate(surrogate, values[end]))
-    return SpikingNetwork(values[1:4]..., Surrogate(surrogate, values[5]), Surrogate(surrogate, values[6]))
+    reset = length(constants) == 7 ? constants[7] : 0
+    reset in (0, 1) ||
+        throw(ArgumentError("constants = $(collect(constants)) is not allowed: the seventh must be 0 or 1"))
+    surrogates = Surrogate(surrogate, values[5]), Surrogate(surrogate, values[6])
+    return SpikingNetwork(values[1:4]..., surrogates..., reset == 1)
 end
 
 "Size of the state of N units."
@@ -142,25 +149,31 @@ function sent!(net::SpikingNetwork, E, Q, x)
     return E .= d .* membrane(Q)
 end
 
-function received!(net::Network, A, P, Q, x_new)
+"What the membranes' rows of D have of the reset of the old state x: the factor 1 - o, a constant, or 1."
+function jacobian_reset(net, x)
+    net.reset_factor || return ones(eltype(x), size(x, 1) ÷ 2, 1)
+    return kept.(step_spike.(net.spike_surrogate, membrane(x) .- net.threshold))
+end
+
+function received!(net::Network, A, P, Q, x, x_new)
     d = gains(net, x_new)
     return A .= d .* P
 end
 
-function received!(net::SpikingNetwork, A, P, Q, x_new)
+function received!(net::SpikingNetwork, A, P, Q, x, x_new)
     current(A) .= P .+ net.alpha .* current(Q)
-    membrane(A) .= net.beta .* membrane(Q) .+ net.membrane_gain .* current(A)
+    membrane(A) .= (net.beta .* membrane(Q) .+ net.membrane_gain .* current(A)) .* jacobian_reset(net, x)
     return A
 end
 
-function received_adjoint!(net::Network, P_bar, x_bar, A_bar, P, x_new)
+function received_adjoint!(net::Network, P_bar, x_bar, A_bar, P, x, x_new)
     d = gains(net, x_new)
     x_bar .+= gain_slope.(net, x_new) .* row_products(A_bar, P)
     return P_bar .= d .* A_bar
 end
 
-received_adjoint!(net::SpikingNetwork, P_bar, x_bar, A_bar, P, x_new) =
-    (P_bar .= current(A_bar) .+ net.membrane_gain .* membrane(A_bar))
+received_adjoint!(net::SpikingNetwork, P_bar, x_bar, A_bar, P, x, x_new) =
+    (P_bar .= current(A_bar) .+ net.membrane_gain .* jacobian_reset(net, x) .* membrane(A_bar))
 
 sent_adjoint!(::Network, Q_bar, x_bar, E_bar, P_bar, A_bar, Q, x) = copyto!(Q_bar, E_bar)
 
@@ -168,7 +181,7 @@ function sent_adjoint!(net::SpikingNetwork, Q_bar, x_bar, E_bar, P_bar, A_bar, Q
     mem = membrane(x)
     d = gains(net, mem)
     membrane(x_bar) .+= gain_slope.(net, mem) .* row_products(E_bar, membrane(Q))
-    membrane(Q_bar) .= net.beta .* membrane(A_bar) .+ d .* E_bar
+    membrane(Q_bar) .= net.beta .* jacobian_reset(net, x) .* membrane(A_bar) .+ d .* E_bar
     current(Q_bar) .= net.alpha .* P_bar
     return Q_bar
 end

@@ -34,7 +34,7 @@ end
 function push_frame!(net, A, E, P, J, Q, x, x_new)
     sent!(net, E, Q, x)
     mul!(P, J, E)
-    return received!(net, A, P, Q, x_new)
+    return received!(net, A, P, Q, x, x_new)
 end
 
 "log |R_ii| in every step, (k, Tp), along states (n_state, 1, Tp+1)."

@@ -48,7 +48,12 @@ pushed(net::BinaryNetwork, x, x_new, J, Q) = surrogate(net.surrogate, x_new) .* 
 function pushed(net::SpikingNetwork, x, x_new, J, Q)
     d = surrogate(net.jacobian_surrogate, upper(x) .- net.threshold)
     syn = J * (d .* upper(Q)) .+ net.alpha .* lower(Q)
-    return vcat(net.beta .* upper(Q) .+ net.membrane_gain .* syn, syn)
+    mem = net.beta .* upper(Q) .+ net.membrane_gain .* syn
+    if net.reset_factor
+        o = spikes(net.spike_surrogate, upper(x) .- net.threshold)
+        mem = mem .* (1 .- constant(o))
+    end
+    return vcat(mem, syn)
 end
 
 input(ws, b, columns, n) = ws * columns[:, :, n] ./ size(ws, 2) .+ b

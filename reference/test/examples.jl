@@ -9,6 +9,12 @@ const NETWORKS = [
     ("spiking", "sigmoid", [0.4, 0.8, 1.0, 0.2, 1.0, 0.8]),
     ("spiking", "arctan", GradientFlossing.PUBLISHED),
     ("binary", "sech2", [0.5, 1.4]),
+    ("spiking", "sigmoid", [0.4, 0.8, 1.0, 0.2, 1.0, 0.8, 0.0]),
+]
+# With the factor of the reset in the Jacobian, whose last directions are lost when units spike.
+const WITH_RESET = [
+    ("spiking", "fast_sigmoid", [0.6, 0.7, 0.5, 0.3, 2.0, 3.0, 1.0]),
+    ("spiking", "arctan", [0.0, 0.6, 1.0, 1.2, 1.0, 0.8, 1.0]),
 ]
 
 function example(kind; N = 6, B = 3, T = 25, S = 2, seed = 1)

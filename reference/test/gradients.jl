@@ -1,4 +1,5 @@
-@testset "gradients equal forward-mode derivatives: $kind, $surrogate" for (kind, surrogate, constants) in NETWORKS
+@testset "gradients equal forward-mode derivatives: $kind, $surrogate" for
+    (kind, surrogate, constants) in [NETWORKS; WITH_RESET]
     e = example(kind)
     @testset "of the training loss" begin
         g = training_gradient(kind, surrogate, constants, parameters(e)..., e.s, e.target, 4)
@@ -16,7 +17,8 @@
         end
     end
     # All directions of the state: the QR's adjoint divides by R, so the last ones lose digits to its conditioning.
-    @testset "of the flossing loss, $k exponents" for (k, rtol) in ((1, 1e-9), (4, 1e-9), (length(e.x0[:, 1]), 1e-6))
+    most = length(constants) == 7 && constants[7] == 1 ? 2 : length(e.x0[:, 1])
+    @testset "of the flossing loss, $k exponents" for (k, rtol) in ((1, 1e-9), (min(4, most), 1e-9), (most, 1e-6))
         x, Q, Tp, Lwnt = e.x0[:, 1], e.Q[:, 1:k], 22, -0.1
         g = flossing_gradient(kind, surrogate, constants, weights(e)..., x, Q, e.s[:, :, 1], Tp, Lwnt)
         exponents = spectrum(kind, surrogate, constants, weights(e)..., x, Q, e.s[:, :, 1:1], Tp)

@@ -24,6 +24,8 @@
     @test_throws ArgumentError network_step("binary", "sech2", Float64[], ones(1, 1), ones(1, 1), ones(1, 1))
     @test_throws ArgumentError network_step(
         "spiking", "sech2", [0.1, 0.1, 1, 1, 1, NaN], ones(1, 1), ones(2, 1), ones(1, 1))
+    @test_throws ArgumentError network_step(
+        "spiking", "sech2", [0.1, 0.1, 1, 1, 1, 1, 0.5], ones(1, 1), ones(2, 1), ones(1, 1))
 end
 
 @testset "steps written out" begin
@@ -38,14 +40,17 @@ end
     @test all(isnan, network_step("binary", "sech2", [1.0], J, fill(NaN, 2, 1), zeros(2, 1)))
 end
 
-@testset "the Jacobian is the derivative of the step: $kind, $surrogate" for (kind, surrogate, constants) in NETWORKS
-    # With one sharpness for both uses, and (spiking) no unit that resets, the Jacobian's action is the forward-mode
-    # derivative of the step; for tanh and binary it is that of h in the order gain * J, at the new state.
+@testset "the Jacobian is the derivative of the step: $kind, $surrogate" for
+    (kind, surrogate, constants) in [NETWORKS; WITH_RESET]
+    # With one sharpness for both uses, and (spiking) no unit that resets or the factor of the reset, the Jacobian's action
+    # is the forward-mode derivative of the step; for tanh and binary it is that of h in the order gain * J, at the new
+    # state.
     e = example(kind)
     x, Q = e.x0[:, 1], e.Q[:, 1:3]
     if kind == "spiking"
-        constants = [constants[1:5]; constants[5]]
-        x[1:6] .= min.(x[1:6], constants[4] - 0.01)
+        resets = length(constants) == 7 && constants[7] == 1
+        constants = [constants[1:5]; constants[5]; constants[7:end]]
+        resets ? (x[1:2] .= constants[4] .+ (0.3, 0)) : (x[1:6] .= min.(x[1:6], constants[4] - 0.01))
     end
     u = e.s[1:6, 1:1, 1]
     x_new = network_step(kind, surrogate, constants, e.J, reshape(x, :, 1), u)

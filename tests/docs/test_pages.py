@@ -17,7 +17,7 @@ from page_code import DOCS, ROOT, blocks, named, without_numbers
 
 from parity.checks import all_checks
 from parity.runner import select
-from pyflossing import BinaryNetwork, Flossing, Trials
+from pyflossing import BinaryNetwork, Flossing, SpikingNetwork, Trials
 from pyflossing.figures import FIGURES
 
 mpl.use("Agg")
@@ -92,7 +92,7 @@ def test_names_of_settings_and_classes_in_differences_exist():
     text = (DOCS / "differences.md").read_text(encoding="utf-8")
     legacy = import_module("pyflossing.config.legacy").LEGACY_PARAMETERS
     known = {parameter.name for parameter in legacy} | set(dir(import_module("pyflossing")))
-    sections = (Flossing, Trials, BinaryNetwork)
+    sections = (Flossing, Trials, BinaryNetwork, SpikingNetwork)
     known |= {f"{section.__name__}.{entry.name}" for section in sections for entry in fields(section)}
     known |= {"AdaptiveSchedule", "SpikingNetwork.published", "SpikingNetwork.per_step", "MersenneTwister", "shuffle!"}
     known |= {

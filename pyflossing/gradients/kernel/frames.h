@@ -10,6 +10,7 @@ struct frames {
     int32_t kind, N, k, T;
     int32_t blocks_from, longest_block; /* the step at which counting begins */
     int32_t network, surrogate; /* the units' kind, and the surrogate of the Jacobian */
+    int32_t reset; /* whether the Jacobian of spiking units has the factor 1 - o */
     double sharpness, threshold;
     double block_spread, widest_spread, target;
     double synaptic_decay, membrane_decay, membrane_gain, first_gain; /* first_gain: of a memoryless chain's first step */
@@ -43,6 +44,25 @@ static void gains_along(const struct frames *c, const REAL *states, REAL *gains,
         }
 }
 
+/* What multiplies that which spiking units have received, (T, ld): in membranes that remember, 1 or the factor of the
+   reset. A memoryless chain has its gain there; with the factor, (8.12), a part of it is that of the next step's gains. */
+static void factors_along(const struct frames *c, const REAL *states, REAL *factors, REAL *gains, REAL *slopes)
+{
+    const long ld = line(c->N), entries = c->T * ld;
+    const REAL whole = c->first_gain, part = c->membrane_gain / c->first_gain;
+    for (long i = 0; i < entries; i += LANES) {
+        const vec kept = c->reset ? where(load(states + i) > (REAL)c->threshold, all(0), all(1)) : all(1);
+        if (c->kind == SPIKES || c->reset)
+            store(factors + i, c->kind == SPIKES ? kept : where(kept > 0, all(whole), all(1)));
+        else
+            store(factors + i, all(i < ld ? whole : (REAL)c->membrane_gain));
+        if (c->kind == MEMORYLESS && c->reset && i + ld < entries) {
+            store(gains + ld + i, load(gains + ld + i) * (part * kept));
+            store(slopes + ld + i, load(slopes + ld + i) * (part * kept));
+        }
+    }
+}
+
 /* The exponents, means of the logarithms that count, the loss and its derivatives by each of these logarithms: (7.3),
    (8.1), (8.2). */
 static double loss_of(const struct frames *c, const REAL *logs, REAL *exponents, REAL *weights)
@@ -68,7 +88,8 @@ static void logarithms(int k, const REAL *R, long ldk, REAL *logs)
 }
 
 /* The next frame, not orthonormal yet, in A; sent: J F, or what was multiplied by J. */
-static void push(const struct frames *c, long n, const REAL *F, const REAL *Jt, const REAL *gains, REAL *sent, REAL *A)
+static void push(const struct frames *c, const REAL *F, const REAL *Jt, const REAL *gains, const REAL *factors,
+                 REAL *sent, REAL *A)
 {
     const int N = c->N, k = c->k, ld = line(N), width = c->kind == SPIKES ? 2 * ld : ld;
     if (c->kind == RATE) {
@@ -83,21 +104,21 @@ static void push(const struct frames *c, long n, const REAL *F, const REAL *Jt, 
             store(sent + m * ld + i, load(F + m * width + i) * load(gains + i));
     REAL *to_synapses = A + width - ld;
     product(k, ld, N, sent, ld, 1, Jt, ld, to_synapses, width, SET);
-    const REAL alpha = c->synaptic_decay, beta = c->membrane_decay, gain = n ? c->membrane_gain : c->first_gain;
-    for (int m = 0; m < k; m++)
-        for (int i = m * width; i < m * width + ld; i += LANES)
+    const REAL alpha = c->synaptic_decay, beta = c->membrane_decay;
+    for (int m = 0; m < k; m++, A += width, F += width)
+        for (int i = 0; i < ld; i += LANES)
             if (c->kind == MEMORYLESS)
-                store(A + i, load(A + i) * gain);
+                store(A + i, load(A + i) * load(factors + i));
             else {
                 const vec S = load(A + i + ld) + alpha * load(F + i + ld);
                 store(A + i + ld, S);
-                store(A + i, beta * load(F + i) + (REAL)c->membrane_gain * S);
+                store(A + i, (beta * load(F + i) + (REAL)c->membrane_gain * S) * load(factors + i));
             }
 }
 
 /* Exponents (k) and loss along the states (T + 1, ld) of a trial, from Q (n_states, k); and whether all logarithms are
    finite. What is kept for frames_backward: frames (T + 1, k, width), sent (T, k, ld), triangles (T, k, ldk), whether
-   there is one after each step, decomposed (T), weights (k), and gains, of which there are two times (T, ld).
+   there is one after each step, decomposed (T), weights (k), and gains, of which there are three times (T, ld).
 
    logs (T, k): log |R_ii|, -inf where a direction collapsed; of a block in its last step, the others being zero. */
 EXPORT int frames_forward(const struct frames *c, const REAL *J, const REAL *Q, const REAL *states, REAL *frames,
@@ -110,7 +131,10 @@ EXPORT int frames_forward(const struct frames *c, const REAL *J, const REAL *Q, 
     room += N * ld;
     memset(Jt, 0, sizeof(REAL) * N * ld);
     transpose(N, N, J, N, Jt, ld);
-    gains_along(c, states, gains, gains + (long)c->T * ld);
+    REAL *slopes = gains + (long)c->T * ld, *factors = slopes + (long)c->T * ld;
+    gains_along(c, states, gains, slopes);
+    if (c->network == SPIKING)
+        factors_along(c, states, factors, gains, slopes);
     memset(frames, 0, sizeof(REAL) * frame);
     for (int half = 0; half < halves; half++)
         transpose(N, k, Q + half * N * k, k, frames + half * ld, width);
@@ -118,7 +142,7 @@ EXPORT int frames_forward(const struct frames *c, const REAL *J, const REAL *Q, 
     long begin = 0, length = 1;
     for (long n = 0; n < c->T; n++) {
         REAL *A = frames + (n + 1) * frame, *R = triangles + n * k * ldk, *own = logs + n * k;
-        push(c, n, frames + n * frame, Jt, gains + n * ld, sent + n * k * ld, A);
+        push(c, frames + n * frame, Jt, gains + n * ld, factors + n * ld, sent + n * k * ld, A);
         const int at_an_end = n + 1 == c->blocks_from || n + 1 == c->T;
         decomposed[n] = at_an_end || n + 1 == begin + length;
         if (!decomposed[n])
@@ -162,7 +186,8 @@ EXPORT void frames_backward(const struct frames *c, const REAL *J, const REAL *f
     if (c->network == SPIKING) /* whose Jacobians are those before a step: the last state has none */
         memset(direct + (long)(c->T - 1) * N, 0, sizeof(REAL) * N);
     for (long n = c->T - 1; n >= 0; n--) {
-        const REAL *F = frames + n * frame, *S = sent + n * half, *gain = gains + n * ld, *slope = gain + c->T * ld;
+        const REAL *F = frames + n * frame, *S = sent + n * half, *gain = gains + n * ld, *slope = gain + c->T * ld,
+                   *factor = slope + c->T * ld;
         if (decomposed[n])
             qr_adjoint(k, width, bar, F + frame, triangles + n * k * ldk, ldk,
                        n < c->blocks_from ? zeros : weights, room);
@@ -177,13 +202,14 @@ EXPORT void frames_backward(const struct frames *c, const REAL *J, const REAL *f
             product(k, ld, N, P_bar, ld, 1, J_rows, ld, bar, ld, SET);
             product(N, ld, k, P_bar, 1, ld, F, ld, J_sum, ld, ADD);
         } else {
-            const REAL alpha = c->synaptic_decay, beta = c->membrane_decay, scale = n ? c->membrane_gain : c->first_gain;
+            const REAL alpha = c->synaptic_decay, beta = c->membrane_decay;
             for (int m = 0; m < k; m++)
                 for (int i = 0; i < ld; i += LANES) {
                     const REAL *mem = bar + m * width + i;
+                    const vec received = load(mem) * load(factor + i);
                     store(P_bar + m * ld + i, c->kind == MEMORYLESS
-                                                  ? load(mem) * scale
-                                                  : load(mem + ld) + (REAL)c->membrane_gain * load(mem));
+                                                  ? received
+                                                  : load(mem + ld) + (REAL)c->membrane_gain * received);
                 }
             product(k, ld, N, P_bar, ld, 1, J_rows, ld, E, ld, SET);
             product(N, ld, k, P_bar, 1, ld, S, ld, J_sum, ld, ADD);
@@ -195,7 +221,7 @@ EXPORT void frames_backward(const struct frames *c, const REAL *J, const REAL *f
                     if (c->kind == MEMORYLESS)
                         store(mem, load(gain + i) * e);
                     else {
-                        store(mem, beta * load(mem) + load(gain + i) * e);
+                        store(mem, beta * (load(mem) * load(factor + i)) + load(gain + i) * e);
                         store(mem + ld, alpha * load(P_bar + m * ld + i));
                     }
                 }

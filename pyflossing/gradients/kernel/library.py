@@ -51,7 +51,7 @@ class Frames(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("kind", "n_units", "k", "n_steps", "blocks_from", "longest_block")),
-        *((name, ctypes.c_int32) for name in ("network", "surrogate")),
+        *((name, ctypes.c_int32) for name in ("network", "surrogate", "reset")),
         *((name, ctypes.c_double) for name in ("sharpness", "threshold", "block_spread", "widest_spread", "target")),
         *((name, ctypes.c_double) for name in ("synaptic_decay", "membrane_decay", "membrane_gain", "first_gain")),
     )

@@ -163,7 +163,7 @@ class FrameChain:
             reused("compiled products", (steps, k, ld), J),
             reused("compiled triangles", (steps, k, ldk), J),
             torch.empty(steps, dtype=torch.int32),
-            reused("compiled gains", (2, steps, ld), J),
+            reused("compiled gains", (3, steps, ld), J),
         )
         self._room = reused("compiled room of frames", (max(backward, forward),), J)
         self.exponents, self._weights = J.new_empty(k), J.new_empty(k)
@@ -190,11 +190,14 @@ def _c_network(network: BuiltIn) -> CNetwork:
     return CNetwork(0)
 
 
-def _jacobian(network: BuiltIn) -> tuple[int, int, float, float]:
-    """The units' kind, the surrogate in their Jacobian by place and sharpness, and the threshold."""
+def _jacobian(network: BuiltIn) -> tuple[int, int, int, float, float]:
+    """The units' kind, the surrogate in their Jacobian by its place, whether the Jacobian has the factor of the reset,
+    the surrogate's sharpness, and the threshold."""
     if isinstance(network, SpikingNetwork):
-        return 2, *_named(network.jacobian_surrogate), network.threshold
-    return (1, *_named(network.surrogate), 0.0) if isinstance(network, BinaryNetwork) else (0, 0, 0.0, 0.0)
+        name, sharpness = _named(network.jacobian_surrogate)
+        return 2, name, int(network.jacobian_reset == "factor"), sharpness, network.threshold
+    name, sharpness = _named(network.surrogate) if isinstance(network, BinaryNetwork) else (0, 0.0)
+    return int(isinstance(network, BinaryNetwork)), name, 0, sharpness, 0.0
 
 
 def _named(surrogate: Surrogate) -> tuple[int, float]:
