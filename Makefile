@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+# The tests start some two hundred processes; without bytecode each of them would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: parity kernels test lint bench record docs clean
 
