@@ -47,7 +47,7 @@ def folders(tmp_path):
         (tmp_path / name).mkdir()
         quick(tmp_path / name / "a.toml")
         (tmp_path / name / "b.toml").write_text("n_epochs = 'many'")
-        (tmp_path / name / "program.py").write_text("import sys\nprint(sys.argv, __name__, __file__)\nsys.exit(7)\n")
+        (tmp_path / name / "program.py").write_text("import sys\nprint(sys.argv, __name__)\nsys.exit(7)\n")
     return tmp_path / "real", tmp_path / "forked"
 
 
