@@ -10,9 +10,10 @@ import time
 
 import pytest
 from cli.program import environment, quick
-from warm import commands, python
+from warm import REAL, commands, python
 from warm.client import READ_AT_START
 
+pytestmark = pytest.mark.skipif(REAL, reason="all starts are real")
 PROGRAMS = [
     ["-m", "pyflossing", "--version"],
     ["-m", "pyflossing", "trian"],
