@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+# The tests start some two hundred processes; without bytecode each of them would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: parity kernels test lint bench record docs clean
 
@@ -17,8 +19,11 @@ parity: $(VENV)/ready
 kernels: $(VENV)/ready
 	$(BIN)/python -m parity kernels
 
-test: lint
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+# The linter and the type checker run beside the tests, and say at the end what they found.
+test: $(VENV)/ready
+	@said=$$(mktemp); $(MAKE) --no-print-directory lint > $$said 2>&1 & lint=$$!; \
+	  $(BIN)/python -m pytest --numprocesses auto --dist loadgroup; tests=$$?; \
+	  wait $$lint; lint=$$?; cat $$said; rm $$said; exit $$((tests | lint))
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

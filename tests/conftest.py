@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -108,11 +109,17 @@ def _executable(tmp_path_factory: pytest.TempPathFactory) -> JuliaInstallation |
         return attempts[-1].found or describe(attempts)
 
     found = _with_users_settings(look)
-    if isinstance(found, str) or os.name == "nt":
+    if isinstance(found, str):
         return found
     # Tests compile much and compute little: with fewer optimisations Julia takes two thirds of the time.
-    program = tmp_path_factory.mktemp("less optimised") / "julia"
-    program.write_text(f'#!/bin/sh\nexec "{found.executable}" -O1 "$@"\n', encoding="utf-8")
+    return _with_option(found, "-O1", tmp_path_factory.mktemp("less optimised"))
+
+
+def _with_option(found: JuliaInstallation, option: str, folder: Path) -> JuliaInstallation:
+    if os.name == "nt":  # runs no such scripts
+        return found
+    program = folder / "julia"
+    program.write_text(f'#!/bin/sh\nexec "{found.executable}" {option} "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     return replace(found, executable=program)
 
@@ -127,16 +134,18 @@ def julia_installation(_executable: JuliaInstallation | str) -> JuliaInstallatio
 
 
 @pytest.fixture(scope="session")
-def julia(_executable: JuliaInstallation | str) -> Iterator[ProcessConnection | RecordedConnection]:
+def julia(
+    _executable: JuliaInstallation | str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ProcessConnection | RecordedConnection]:
     """A live connection to the reference; without one the transcripts answer, and what they lack skips the test."""
     if isinstance(_executable, str):
         if _AS_STARTED.get(DEMAND_VARIABLE) == "1":
             _skip_or_fail(_executable)
         yield _Transcripts(transcript_file(), sources_hash(reference_folder()))
         return
-    with ExecutableConnection(
-        _executable.executable, _executable.environment, module_file(), MODULE_NAME
-    ) as connection:
+    # it compiles a fifth faster when it need not name functions in backtraces
+    program = _with_option(_executable, "-g0", tmp_path_factory.mktemp("no backtraces")).executable
+    with ExecutableConnection(program, _executable.environment, module_file(), MODULE_NAME) as connection:
         yield connection
 
 

@@ -36,7 +36,7 @@ class KernelMutation:
         assert text.count(self.old) == 1, f"{self.old!r} is {text.count(self.old)} times in {self.file}"
         (folder / self.file).write_text(text.replace(self.old, self.new))
         monkeypatch.setattr(build, "FOLDER", folder)
-        monkeypatch.setattr(build, "ALWAYS", ["-O1", *build.ALWAYS[1:]])
+        monkeypatch.setattr(build, "ALWAYS", ["-O0", *build.ALWAYS[1:]])
         monkeypatch.setattr(build, "_variants", lambda: [(library.kind_of_cpu(), self.dtype)])
         monkeypatch.setattr(library, "FOLDER", folder)
         monkeypatch.setattr(library, "_SOURCES", build.fingerprint())

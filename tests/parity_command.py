@@ -6,10 +6,10 @@ import contextlib
 import io
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from warm import python
 
 from parity.__main__ import main
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def parity(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """In a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "parity", *arguments],
+        [*python(), "-m", "parity", *arguments],
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
@@ -29,7 +29,7 @@ def parity(*arguments: str, cwd: Path, **environment: str) -> subprocess.Complet
 
 
 def parity_here(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The same without the second and a half of a new process that imports torch."""
+    """The same in this process."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.chdir(cwd)

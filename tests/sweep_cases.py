@@ -81,5 +81,5 @@ def wait_for(what, seconds: float = 120.0):
         found = what()
         if found:
             return found
-        time.sleep(0.005)
+        time.sleep(0.02)
     raise AssertionError(f"{what} gave nothing for {seconds} s")

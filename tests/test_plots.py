@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from warm import python
 
 mpl.use("Agg")
 
@@ -202,6 +202,6 @@ def test_spikes_of_another_network_and_trials_out_of_range_are_refused(result):
 
 def test_without_matplotlib_the_error_says_what_to_install():
     code = "import sys; sys.modules['matplotlib'] = None\nimport pyflossing\nimport pyflossing.plots"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    run = subprocess.run([*python(), "-c", code], capture_output=True, text=True)
     assert run.returncode == 1
     assert "pip install 'pyflossing[plot]'" in run.stderr

@@ -6,10 +6,10 @@ import json
 import re
 import resource
 import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
+from warm import python
 
 from pyflossing import DelayedXOR, Flossing, FlossingSchedule, Seeds, TanhNetwork, TrainingConfig, TrainingResult, train
 from pyflossing import Trials as Batch
@@ -128,7 +128,7 @@ def test_a_disk_without_room_ends_the_run_with_a_name_and_leaves_it_resumable(tm
     with pytest.raises(Stopped):
         train_in(tmp_path, CONFIG, stop=stop_after(3))
     before = (tmp_path / "checkpoint.npz").read_bytes()
-    said = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    said = subprocess.run([*python(), "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert "cannot write: File too large" in said.stdout, said.stderr
     assert str(tmp_path) in said.stdout
     assert (tmp_path / "checkpoint.npz").read_bytes() == before

@@ -1,4 +1,4 @@
-"""The real program in a process of its own, with and without a terminal."""
+"""The program in a process of its own, with and without a terminal; ``real`` ones begin as a user's (see ``warm``)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import contextlib
 import os
 import pty
 import select
+import shlex
 import struct
 import subprocess
 import sys
 import termios
 import time
 from pathlib import Path
+
+from warm import python
 
 QUICK = """
 n_units = 5
@@ -48,11 +51,19 @@ def environment(**changes: str) -> dict[str, str]:
     return plain | {"TERM": "xterm", "OMP_NUM_THREADS": "1"} | changes
 
 
-def start(*arguments: object, cwd: Path, **options: object) -> subprocess.Popen[str]:
+def _command(real: bool, *arguments: object) -> list[str]:
+    return [*([sys.executable] if real else python()), "-m", "pyflossing", *map(str, arguments)]
+
+
+def typed(line: str) -> str:
+    """For a shell: a line that begins with ``pyflossing``, which is on no PATH of the tests'."""
+    return line.replace("pyflossing", shlex.join(_command(False)), 1)
+
+
+def start(*arguments: object, cwd: Path, real: bool = False, **options: object) -> subprocess.Popen[str]:
     """The program, without a terminal."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment()}
-    command = [sys.executable, "-m", "pyflossing", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, text=True, **(pipes | options))  # type: ignore[call-overload]
+    return subprocess.Popen(_command(real, *arguments), cwd=cwd, text=True, **(pipes | options))  # type: ignore[call-overload]
 
 
 def call(*arguments: object, cwd: Path, **options: object) -> tuple[int, str, str]:
@@ -69,13 +80,20 @@ def wait_for(condition, seconds: float = 30.0) -> None:
         time.sleep(0.005)
 
 
-def on_terminal(*arguments: object, cwd: Path, columns: int = 80, after=None, **changes: str) -> tuple[int, str]:
+def on_terminal(
+    *arguments: object, cwd: Path, real: bool = False, columns: int = 80, after=None, **changes: str
+) -> tuple[int, str]:
     """Exit code, and all that the program wrote to a terminal so wide; ``after(process)`` runs beside it."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, columns)) if hasattr(termios, "tcsetwinsize") else _set_size(slave, columns)
-    command = [sys.executable, "-m", "pyflossing", *map(str, arguments)]
     process = subprocess.Popen(
-        command, cwd=cwd, stdin=slave, stdout=slave, stderr=slave, env=environment(**changes), start_new_session=True
+        _command(real, *arguments),
+        cwd=cwd,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=environment(**changes),
+        start_new_session=True,
     )
     os.close(slave)
     if after is not None:

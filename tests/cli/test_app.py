@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import typer
-from cli.program import call, environment, quick
+from cli.program import call, environment, quick, typed
 from sweep_cases import sweep
 from typer.testing import CliRunner
+from warm import python
 
 import pyflossing
 from pyflossing.cli import app as program
@@ -99,7 +100,7 @@ sys.argv = ['pyflossing', *{words.split()!r}]
 from pyflossing.cli import main
 main()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    done = subprocess.run([*python(), "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"pyflossing: {message}\n")
 
 
@@ -111,7 +112,7 @@ def test_the_installed_command_is_the_module(tmp_path):
 
 def test_a_reader_that_leaves_is_no_traceback(tmp_path):
     for words in ("config", "--help"):
-        command = f"set -o pipefail; '{sys.executable}' -m pyflossing {words} | true"
+        command = f"set -o pipefail; {typed('pyflossing')} {words} | true"
         done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.stderr == ""
         assert done.returncode in (0, 1, errors.PIPE_CLOSED)
@@ -195,7 +196,7 @@ def test_the_shell_completes_commands_options_and_figures(tmp_path):
 def test_parity_passes_its_arguments_on(run, tmp_path):
     code, out, _ = run("parity", "--list", "--only", "c01")
     direct = subprocess.run(
-        [sys.executable, "-m", "parity", "--list", "--only", "c01"], capture_output=True, text=True, cwd=tmp_path
+        [*python(), "-m", "parity", "--list", "--only", "c01"], capture_output=True, text=True, cwd=tmp_path
     )
     assert (code, out) == (0, direct.stdout)
     assert "c01" in out

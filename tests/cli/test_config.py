@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 
 import pytest
+from cli.program import typed
 
 from pyflossing import (
     AdaptiveSchedule,
@@ -207,7 +207,7 @@ def test_legacy_runs_the_33_values_with_negative_ones_and_goes_on_when_called_ag
 
 
 def test_the_legacy_call_works_as_it_is_typed_in_a_shell(tmp_path):
-    command = f"'{sys.executable}' -m pyflossing legacy {SMALL} -o run -q"
+    command = typed(f"pyflossing legacy {SMALL} -o run -q")
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "run" / "result.npz").exists()

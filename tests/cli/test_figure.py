@@ -29,7 +29,7 @@ def test_a_figure_is_drawn_from_runs_that_are_kept(run, tmp_path):
 
 
 def test_interrupted_it_keeps_its_runs_and_says_so(tmp_path):
-    process = start("figure", "spiking-training", "-o", "f", "--delays", 1, "--epochs", 1000, cwd=tmp_path)
+    process = start("figure", "spiking-training", "-o", "f", "--delays", 1, "--epochs", 5000, cwd=tmp_path, real=True)
     log = tmp_path / "f" / "spiking-training-runs" / "runs" / "no_flossing_seed1_delay1" / "log.jsonl"
     wait_for(lambda: log.exists() and len(log.read_text().splitlines()) > 3)
     process.send_signal(signal.SIGINT)

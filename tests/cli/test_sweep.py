@@ -55,7 +55,7 @@ def test_ctrl_c_saves_checkpoints_and_the_command_that_it_names_goes_on(run, tmp
     part.save(tmp_path / "a.toml")
     # in a session of its own, so that Ctrl-C reaches all its processes as on a terminal
     options = ("--jobs", 2, "--output", "my sweep", "--checkpoint-every", 1000, "--json")
-    process = start("sweep", "a.toml", *options, cwd=tmp_path, start_new_session=True)
+    process = start("sweep", "a.toml", *options, cwd=tmp_path, real=True, start_new_session=True)
     folder = tmp_path / "my sweep"
     log = folder / "runs" / NAMES[0] / "log.jsonl"
     wait_for(lambda: log.exists() and log.read_text().count("accuracy") > 100, 60)

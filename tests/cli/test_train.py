@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from cli.program import on_terminal, quick, start, wait_for
+from cli.program import on_terminal, quick, start, typed, wait_for
 
 from pyflossing import TrainingConfig, TrainingResult, train
 from pyflossing._support.signals import stop_on_signals
@@ -46,7 +46,7 @@ def test_a_run_goes_to_the_folder_named_after_its_settings(run, tmp_path):
 
 def test_stopped_by_ctrl_c_and_resumed_as_it_says_the_run_is_bitwise_that_of_no_stop(run, tmp_path):
     config = quick(tmp_path / "a.toml", epochs=3000)
-    process = start("train", config, "--output", "my run", cwd=tmp_path)
+    process = start("train", config, "--output", "my run", cwd=tmp_path, real=True)
     wait_for(lambda: log_lines(tmp_path / "my run") > 50)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -88,7 +88,11 @@ def test_signals_are_as_before_after_a_stop_that_does_not_end_the_process():
 
 def test_a_signal_that_the_parent_ignores_does_not_stop_the_run(tmp_path):
     process = start(
-        "train", quick(tmp_path / "a.toml", 800), cwd=tmp_path, preexec_fn=lambda: signal.signal(1, signal.SIG_IGN)
+        "train",
+        quick(tmp_path / "a.toml", 800),
+        cwd=tmp_path,
+        real=True,
+        preexec_fn=lambda: signal.signal(1, signal.SIG_IGN),
     )
     wait_for(lambda: log_lines(tmp_path / "runs" / "a") > 20)
     process.send_signal(signal.SIGHUP)
@@ -100,7 +104,7 @@ def test_killed_and_called_again_the_run_goes_on_and_ends_bitwise_equal(run, tmp
     config, folder = quick(tmp_path / "a.toml", epochs=3000), tmp_path / "runs" / "a"
     for _ in range(2):
         before = log_lines(folder)
-        process = start("train", config, "--quiet", "--checkpoint-every", 0.05, cwd=tmp_path)
+        process = start("train", config, "--quiet", "--checkpoint-every", 0.05, cwd=tmp_path, real=True)
         wait_for(lambda before=before: log_lines(folder) > before + 60 and (folder / "checkpoint.npz").exists())
         process.kill()
         process.communicate()
@@ -156,7 +160,7 @@ def test_other_signals_save_too_and_json_tells_the_epoch(tmp_path, number, code)
 
 def test_losing_the_reader_does_not_end_the_run(tmp_path):
     config = quick(tmp_path / "a.toml", 300)
-    command = f"'{sys.executable}' -m pyflossing train '{config}' | head -1"
+    command = typed(f"pyflossing train '{config}' | head -1")
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("new run in runs/a\n", "")
     assert (tmp_path / "runs" / "a" / "result.npz").exists()
@@ -180,7 +184,7 @@ def pictures(text):
 
 
 def test_a_terminal_shows_a_bar_and_a_line_with_epoch_loss_accuracy_exponent_and_time_left(tmp_path):
-    code, text = on_terminal("train", quick(tmp_path / "a.toml", 1500), cwd=tmp_path)
+    code, text = on_terminal("train", quick(tmp_path / "a.toml", 1500), cwd=tmp_path, real=True)
     assert code == 0
     bars, lines = pictures(text)
     pattern = r"epoch \d+/1500  loss [\d.]+  accuracy [\d.]+  exponent [-+][\d.]+  \d:\d\d:\d\d left"

@@ -6,14 +6,13 @@ import ast
 import os
 import re
 import subprocess
-import sys
 from dataclasses import fields
 from importlib import import_module
-from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 from page_code import DOCS, ROOT, blocks, named, without_numbers
+from warm import commands
 
 from parity.checks import all_checks
 from parity.runner import select
@@ -27,8 +26,7 @@ MAP = (DOCS / "paper_map.md").read_text(encoding="utf-8")
 
 def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    beside = Path(sys.executable).parent
-    monkeypatch.setenv("PATH", f"{beside}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{commands()}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("MPLBACKEND", "Agg")
     names = {"__name__": "page"}
     said = ""

@@ -6,11 +6,10 @@ import os
 import re
 import shlex
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from page_code import DOCS, ROOT, without_numbers
+from warm import commands
 
 PAGE = DOCS / "parity.md"
 #: A file's name in the sentence before its block.
@@ -50,9 +49,9 @@ def words(text):
 
 @pytest.mark.julia
 def test_the_page_runs_as_it_stands(tmp_path, julia_installation):
-    beside = Path(sys.executable).parent
     named = {"PYFLOSSING_JULIA": str(julia_installation.executable), **julia_installation.environment}
-    environment = os.environ | named | {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    path = f"{commands()}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | named | {"PATH": path, "PYTHONPATH": str(ROOT)}
     code, said, n_files = 0, "", 0
     for language, text, name in steps():
         if name and language in ("julia", "python"):

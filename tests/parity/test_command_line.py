@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from julia_process import children, descendants, is_gone, julia_of, wait_until
 from parity_command import ROOT, parity, parity_here
+from warm import python
 
 
 def julia_settings(installation):
@@ -142,7 +143,7 @@ def test_a_report_of_some_checks_leaves_that_of_all_alone(tmp_path):
 def test_a_piped_report_shows_its_lines_as_they_come(tmp_path):
     """Each line arrives while the rest is still computed: the process stops when the reader does."""
     with subprocess.Popen(
-        [sys.executable, "-m", "parity", "--julia", "recorded", "--only", "golden"],
+        [*python(), "-m", "parity", "--julia", "recorded", "--only", "golden"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from warm import commands
 
 from parity import kernels
 
@@ -21,6 +22,7 @@ def three_sets(monkeypatch):
         "as the machine is", "OpenBLAS Haswell", "Intel AVX2",
     ))  # fmt: skip
     monkeypatch.setattr(kernels, "SETS", (machine, haswell, intel))
+    monkeypatch.setattr(kernels.sys, "executable", str(commands() / "python"))  # for the machine's own set
 
 
 def test_the_table_has_a_line_and_a_report_of_every_set_that_can_run(three_sets, tmp_path, monkeypatch):

@@ -12,11 +12,13 @@ from parity.sources import reference_folder
 from pyflossing import generateInputOutput, trainRNNflossing, trainSRNNflossing
 
 pytestmark = pytest.mark.julia
+COMPILES_FASTER = ["-g0"]
+"""Backtraces without names and lines; where a test set failed is said all the same."""
 
 
 def julia_run(installation, *arguments, cwd):
     return subprocess.run(
-        [str(installation.executable), "--startup-file=no", *arguments],
+        [str(installation.executable), *COMPILES_FASTER, "--startup-file=no", *arguments],
         cwd=cwd,
         env=os.environ | dict(installation.environment),
         capture_output=True,
@@ -64,7 +66,7 @@ def test_include_in_a_plain_session_gives_the_training_functions(julia_installat
         trainRNNflossing{(values[0], 10**5, *values[2:])}
     """.replace("'", '"')
     with subprocess.Popen(
-        [str(julia_installation.executable), "--startup-file=no", "-e", program],
+        [str(julia_installation.executable), *COMPILES_FASTER, "--startup-file=no", "-e", program],
         cwd=tmp_path,
         env=os.environ | dict(julia_installation.environment),
         stdout=subprocess.PIPE,

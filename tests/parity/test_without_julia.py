@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from warm import python
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVE = "tests/parity/test_bridge_executable.py::test_tuples_keep_their_length"
@@ -24,7 +24,7 @@ def tests_without_julia(tmp_path):
         path = os.pathsep.join([str(tmp_path / "packages"), os.environ.get("PYTHONPATH", "")])
         settings = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path), "PYTHONPATH": path, "XDG_CACHE_HOME": ""}
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *tests],
+            [*python(), "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *tests],
             cwd=ROOT,
             env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | settings | environment,
             capture_output=True,

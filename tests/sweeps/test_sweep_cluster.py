@@ -16,6 +16,7 @@ import dask
 import distributed  # noqa: F401 - its settings are then there
 import pytest
 from sweep_cases import assert_same_as_alone, run_at_work, sweep, wait_for
+from warm import python
 
 from pyflossing.sweeps import SchedulerLost, SweepStopped, run_sweep
 
@@ -27,11 +28,21 @@ pytestmark = [
 
 @pytest.fixture
 def started(tmp_path):
-    """A function that starts a scheduler: its address, a function that starts a worker, and its process."""
+    """A function that starts a scheduler: its address, a function that starts a worker, and its process.
+
+    A worker of the id that a test knows is a ``real`` one.
+    """
     processes = []
 
-    def start(kind, protocol, settings, *options):
-        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--host", "127.0.0.1", "--no-dashboard"]
+    def start(kind, protocol, settings, *options, real=True):
+        command = [
+            *([sys.executable] if real else python()),
+            "-m",
+            f"distributed.cli.dask_{kind}",
+            "--host",
+            "127.0.0.1",
+            "--no-dashboard",
+        ]
         with (tmp_path / f"{kind}{len(processes)}.log").open("w") as log:
             process = subprocess.Popen(
                 [*command, "--protocol", protocol, *options],
@@ -50,7 +61,7 @@ def started(tmp_path):
         address = f"{protocol}://127.0.0.1:{port}"
         process = start("scheduler", protocol, settings, "--port", str(port))
         options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path))
-        return address, lambda: start("worker", protocol, settings, address, *options), process
+        return address, lambda real=False: start("worker", protocol, settings, address, *options, real=real), process
 
     yield scheduler
     for process in processes:
@@ -67,7 +78,7 @@ def cluster(started):
 
 def test_a_killed_worker_s_job_goes_on_elsewhere_and_all_numbers_are_those_of_a_local_run(cluster, tmp_path):
     address, start_worker, _ = cluster
-    workers = [start_worker(), start_worker()]
+    workers = [start_worker(real=True), start_worker()]
     victims = []
 
     def kill_one():
