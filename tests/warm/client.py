@@ -14,7 +14,8 @@ READ_AT_START = (
     "OMP_", "KMP_", "GOMP_", "OPENBLAS_", "MKL_", "NPY_", "ATEN_", "TORCH", "DNNL_",
 )  # fmt: skip
 """How the names of variables begin that Python, numpy or torch read as they start."""
-_NOT_AT_START = ("PYTHON_JULIA", "PYTHONPATH")
+_NOT_AT_START = ("PYTHON_JULIA", "PYTHONPATH", "TORCHINDUCTOR_", "KMP_INIT_AT_FORK")
+"""But for these; torch and joblib set the last two in the tests' own process."""
 
 
 def read_at_start(environment):
