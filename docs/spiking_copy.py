@@ -154,12 +154,15 @@ OF_RESET: list[dict[str, Any]] = [
         CLOSER,
         FACTOR,
         {**CLOSER, "rate": 0.001},
+        {**CLOSER, "rate": 0.001, "target": -0.1},
+        {**FEWER, "target": -0.1},
+        {**FEWER, "target": -0.2},
+        {**SHORT, "k": 16, "before": 600},
         {**FACTOR, "target": -0.05},
         {**FEWER, "bias": -0.5},
-        {**CLOSER, "threshold": 1},
     )
     for seed in (2, 3, 13)
-]
+] + [{**CLOSER, "threshold": 1, "seed": 2}]
 """With the factor of the reset in the Jacobian that is flossed, beside the best two settings without it."""
 GRID = [*SEARCH, *SHOWN, *OF_RESET]
 
