@@ -3,8 +3,8 @@
     python docs/figures/search_binary_training.py OUT.jsonl [GROUP ...]
 
 Each line of the file is one run: its group, what its settings change in ``BASE``, the delay, the seed, and what came
-out. Runs that the file already holds are skipped, so an interrupted search goes on where it stopped. A run takes 11 s
-on one core; it ends early when it is still at chance after ``HOPELESS`` epochs.
+out. Runs that the file already holds are skipped, so an interrupted search goes on where it stopped. A run of 3001
+epochs takes 11 s on one core; it ends early when it is still at chance after ``HOPELESS`` epochs.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from pyflossing.sweeps.overrides import Overrides
 from pyflossing.training import EpochRecord, Record
 
 CHOOSE, SHOW = (11, 12), tuple(range(1, 10))
+LONGER = (*CHOOSE, 13)
 HOPELESS, CHANCE = 1200, 0.512
 """Epochs after which a run must have had a mean accuracy over a hundred of them above chance."""
 
@@ -77,6 +78,7 @@ def surrogates(jacobian: float, backward: float | None = None) -> dict[str, Any]
 K = "flossing.n_exponents"
 INPUTS = {"trials.amplitude": 1.78, "trials.offset": -0.89}
 HALVES = {"trials.amplitude": 1.0, "trials.offset": -0.5}
+ENDLESS = {"flossing.schedule.n_episodes": 1000}
 WHOLE = {"flossing.n_steps": 90}
 TRIALS = {"trials.batch_size": 64, "trials.n_steps": 95}
 
@@ -151,7 +153,28 @@ GROUPS: dict[str, Group] = {
         ],
     ),
     "sharpness": (CHOOSE, (11,), 3001, [adaptive(1e-6, **surrogates(0.5), **TRIALS)]),
-    # seeds that nothing was chosen on; the runs of binary-training-64-trials.toml
+    "own rate": (
+        CHOOSE, (11,), 3001,
+        [adaptive(1e-3, before=500, **WHOLE, **TRIALS) | {"flossing.learning_rate": r} for r in (3e-4, 3e-3)],
+    ),
+    "sharper": (
+        CHOOSE, (11,), 3001,
+        [adaptive(1e-3, before=500, **WHOLE, **TRIALS, **surrogates(s)) for s in (0.84, 0.9, 1.0)],
+    ),
+    "learning rate": (
+        CHOOSE, (11,), 3001,
+        [adaptive(1e-3, before=500, **WHOLE, **TRIALS) | {"optimiser.learning_rate": r} for r in (5e-4, 2e-3)],
+    ),
+    "longer": (LONGER, (11, 9, 13), 10_001, [adaptive(1e-3, before=500, **WHOLE, **TRIALS) | ENDLESS]),
+    "longer, as in the figure": (LONGER, (11, 9, 13), 10_001, [adaptive(1e-6, **TRIALS) | ENDLESS]),
+    # seeds that nothing was chosen on
+    "shown, longer": (SHOW, (11, 13, 9), 10_001, [adaptive(1e-6, **TRIALS) | ENDLESS]),
+    "shown, longer, no flossing": (SHOW, (11,), 10_001, [flossed(0, **TRIALS)]),
+    "shown, longer, more flossing": (
+        SHOW, (11,), 10_001, [adaptive(1e-3, before=500, **WHOLE, **TRIALS) | ENDLESS],
+    ),
+    "shown, longer, trials of the figure": (SHOW, (11,), 10_001, [adaptive(1e-6) | ENDLESS]),
+    # the runs of binary-training-64-trials.toml
     "shown": (
         SHOW, (11, 13, 9, 7, 5), 3001,
         [adaptive(1e-3, before=500, **WHOLE, **TRIALS), flossed(0, **WHOLE, **TRIALS)],
@@ -189,7 +212,7 @@ class Series:
 
 def run(group: str, settings: dict[str, Any], delay: int, seed: int, n_epochs: int) -> dict[str, Any]:
     """One run."""
-    begin, series = time.process_time(), Series(may_stop=seed in CHOOSE)
+    begin, series = time.process_time(), Series(may_stop=seed in CHOOSE and n_epochs <= 3001)
     seeds = {f"seeds.{name}": seed for name in ("initial_state", "network", "frame")}
     config = BASE.config({**settings, "task.delay": delay, **seeds, "n_epochs": n_epochs})
     stopped = None
