@@ -47,8 +47,7 @@ def _forked(path, words):
     except OSError:
         return None
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, lambda number, _: os.kill(int(program), number))
+        signal.signal(number, lambda number, _: os.kill(int(program), number))
     connection.send(b"!")
     return int(connection.recv(16))
 
