@@ -164,7 +164,11 @@ OF_RESET: list[dict[str, Any]] = [
     for seed in (2, 3, 13)
 ] + [{**CLOSER, "threshold": 1, "seed": 2}]
 """With the factor of the reset in the Jacobian that is flossed, beside the best two settings without it."""
-GRID = [*SEARCH, *SHOWN, *OF_RESET]
+LONG: list[dict[str, Any]] = [
+    {**FLOSSED, "epochs": 4001, "episodes": episodes, "seed": seed} for episodes in (14, 40) for seed in (2, 3, 13)
+]
+"""The best setting for longer, flossed in its first part alone or throughout."""
+GRID = [*SEARCH, *SHOWN, *OF_RESET, *LONG]
 
 
 def config_of(settings: dict[str, Any]) -> TrainingConfig:
