@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_paths import KINDS, needs_kernel, using_kind
+from kernel_paths import KINDS, needs_kernel, using, using_kind
 from module_cases import normal
 from torch import nn
 
@@ -156,7 +156,8 @@ def cells(draw):
 def test_jacobians_of_random_cells(cell, batch, seed):
     step, n, n_gates, dtype = cell
     inputs = normal(3, batch, n_gates * n, seed=seed, dtype=dtype)
-    found = recorded(step, normal(batch, n, seed=seed + 1, dtype=dtype), inputs)
-    require_jacobians(*found, inputs)
-    if KINDS:
-        require_pushed(found[0], found[1], inputs, found[3])
+    with using("compiled" if KINDS else "torch"):
+        found = recorded(step, normal(batch, n, seed=seed + 1, dtype=dtype), inputs)
+        require_jacobians(*found, inputs)
+        if KINDS:
+            require_pushed(found[0], found[1], inputs, found[3])
