@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from kernel_paths import using
+from stand_in_gpu import StandIn, stand_in
 
 from parity.bridge.errors import NotRecorded
 from parity.bridge.executable import ExecutableConnection
@@ -23,6 +25,8 @@ from parity.sources import MODULE_NAME, module_file, reference_folder, sources_h
 
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that; a handler they do not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # the same under nohup
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 # More threads pay for no matrix of a test, and cost up to ten times as much where other tests run beside.
 torch.set_num_threads(1)
@@ -193,3 +197,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"GPU: {torch.cuda.get_device_name()}")
         if number:
             terminalreporter.write_line(f"{mark}: {number} tests {rest}.", bold=True, yellow=True)
+
+
+@pytest.fixture
+def gpu() -> Iterator[StandIn]:
+    """A stand-in for a GPU, on which the passes in torch run."""
+    with using("torch"), stand_in() as mode:
+        yield mode

@@ -39,12 +39,6 @@ from pyflossing.training.state import initial_parameters, initial_state
 from pyflossing.training.trial_spectra import trial_spectra
 
 
-@pytest.fixture
-def gpu():
-    with using("torch"), stand_in() as mode:
-        yield mode
-
-
 @pytest.fixture(params=["stand-in", "real"])
 def name(request):
     """Of each of the GPUs."""

@@ -10,9 +10,8 @@ import torch
 import torchgen
 import yaml
 from device_cases import NETWORKS, SMALL, each_network
-from kernel_paths import using
 from network_cases import random_frame, random_parameters, random_trials
-from stand_in_gpu import put, stand_in
+from stand_in_gpu import put
 
 from pyflossing import (
     Flossing,
@@ -31,12 +30,6 @@ from pyflossing.training.loop import run
 from pyflossing.training.optimiser import AdamState, Rates, adam_updates
 from pyflossing.training.state import initial_state
 from pyflossing.training.trial_spectra import trial_spectra
-
-
-@pytest.fixture
-def gpu():
-    with using("torch"), stand_in() as mode:
-        yield mode
 
 
 @each_network
