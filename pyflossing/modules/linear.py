@@ -64,8 +64,6 @@ class RecordedDerivative:
     def __init__(self, step: Step, layout: StateLayout, state: Tensor, x: Any, k: int) -> None:
         leaves = [leaf for _, leaf in leaves_of(x)]
         self.n, self.batch = layout.n_states, layout.batch
-        self._eye = torch.eye(self.n, dtype=layout.dtype, device=state.device)
-        self._eye = self._eye.reshape(self.n, *[1] * len(self.batch), self.n).expand(self.n, *self.batch, self.n)
         with torch.no_grad():
             recording = record(_double_backward(step, layout, x), state, *leaves, state)
             formed, kernel = self.n <= _IDENTITY_UP_TO or 2 * k > self.n, pays(state, self.n)
@@ -76,7 +74,6 @@ class RecordedDerivative:
         self.forms_jacobians = (formed or cheap) and not self._by_terms
         self._columns = columns if self._by_terms or self.forms_jacobians else None
         self.is_sum = self._columns is not None
-        self._scales: tuple[Tensor, ...] = ()
         self._terms: list[Columns] = []
         self._prepared: dict[int, Callable[..., tuple[Tensor, ...]] | None] = {}
         self._pushes: dict[int, Callable[..., Any]] = {}
@@ -97,7 +94,7 @@ class RecordedDerivative:
         columns = self._columns
         if self._by_terms:
             assert columns is not None
-            self._scales, self._terms = tuple(rest), columns.for_kernel(rest)
+            self._terms = columns.for_kernel(rest)
         elif self.forms_jacobians:
             self._rows = rest[0] if columns is None else columns.rows(rest)
             self._jacobians = self._rows.unbind(0)
@@ -117,12 +114,14 @@ class RecordedDerivative:
             return (following, *torch.vmap(self._columns.scales, in_dims=dims)(*varying, *values))
         if not self.forms_jacobians:
             return (following, *varying)
+        eye = torch.eye(self.n, dtype=states.dtype, device=states.device)
+        eye = eye.reshape(self.n, *[1] * len(self.batch), self.n).expand(self.n, *self.batch, self.n)
         over_directions = torch.vmap(parts.linear_part, in_dims=(None,) * (parts.n_varying + len(parts.fixed)) + (0,))
         dims = (0,) * parts.n_varying + (None,) * (len(parts.fixed) + 1)
         if parts.n_varying:
-            (rows,) = torch.vmap(over_directions, in_dims=dims)(*varying, *parts.fixed, self._eye)
+            (rows,) = torch.vmap(over_directions, in_dims=dims)(*varying, *parts.fixed, eye)
         else:
-            (rows,) = over_directions(*parts.fixed, self._eye)
+            (rows,) = over_directions(*parts.fixed, eye)
             rows = rows.expand(len(states), *rows.shape)
         if self.batch:
             rows = rows.movedim(1, 2)
@@ -133,7 +132,7 @@ class RecordedDerivative:
         if not self._by_terms:
             return self._jacobians[i]
         assert self._columns is not None
-        return self._columns.rows([scale[i] for scale in self._scales])
+        return self._columns.rows([term.scales[i] for term in self._terms])
 
     def through(self, begin: int, end: int, V: Tensor) -> DecomposedAlong:
         """A frame (*batch, n, k) through some of the prepared states, with a decomposition after each."""
