@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ PROGRAMS = [
 
 def end_of(command, folder, **options):
     done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **options)
-    return done.returncode, done.stdout, done.stderr
+    return done.returncode, re.sub(rb"(?m)^date: .*$", b"date", done.stdout), done.stderr  # a minute may have passed
 
 
 @pytest.fixture
