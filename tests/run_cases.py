@@ -104,7 +104,7 @@ def killed_and_resumed(
 ) -> tuple[End, Counter[str]]:
     """The end of a run whose processes are killed, or asked to stop, and how many of them ended in which way."""
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([__name__])
+    processes.set_forkserver_preload(["pyflossing.runs.folder"])  # Python 3.11 looks for it without sys.path
     ways: Counter[str] = Counter()
     for _ in range(signals):
         process = processes.Process(target=_work, args=(folder, config, chance.choice([0.0, 0.0, 0.005])))
