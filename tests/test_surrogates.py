@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from network_cases import surrogates
+from torch.autograd import forward_ad
 
 from pyflossing.model.surrogates import SURROGATE_NAMES, Surrogate, sign, spike
 
@@ -47,6 +48,52 @@ def test_steps_are_hard_forward_and_have_the_surrogates_derivative(surrogate):
         assert torch.equal(backward, surrogate.derivative(v.detach()))
         _, forward = torch.func.jvp(lambda x, step=step: step(x, surrogate), (v.detach(),), (torch.ones(5).double(),))
         assert torch.equal(forward, backward)
+
+
+def _jvp(f, v):
+    return torch.func.jvp(f, (v,), (torch.ones_like(v),))[1]
+
+
+def _dual(f, v):
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(f(forward_ad.make_dual(v, torch.ones_like(v)))).tangent
+
+
+WAYS = {
+    "grad": lambda f, v: torch.func.grad(lambda x: f(x).sum())(v),
+    "jacrev": lambda f, v: torch.func.jacrev(f)(v).diagonal(),
+    "jacfwd": lambda f, v: torch.func.jacfwd(f)(v).diagonal(),
+    "jvp without gradients": lambda f, v: _jvp(torch.no_grad()(f), v),
+    "jvp in inference mode": torch.inference_mode()(_jvp),
+    "vmap of grad": lambda f, v: torch.func.vmap(torch.func.grad(f))(v),
+    "vmap of jvp": lambda f, v: torch.func.vmap(lambda x: _jvp(f, x))(v),
+    "grad of vmap": lambda f, v: torch.func.grad(lambda x: torch.func.vmap(f)(x).sum())(v),
+    "jvp of vmap": lambda f, v: _jvp(torch.func.vmap(f), v),
+    "jvp of vmap without gradients": lambda f, v: _jvp(torch.func.vmap(torch.no_grad()(f)), v),
+    "jvp of vmap in inference mode": lambda f, v: torch.inference_mode()(_jvp)(torch.func.vmap(f), v),
+    "dual numbers": _dual,
+    "dual numbers without gradients": lambda f, v: _dual(torch.no_grad()(f), v),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("step", [spike, sign])
+def test_however_a_step_is_differentiated_its_derivative_is_the_surrogates(way, step):
+    surrogate = Surrogate("arctan", 1.3)
+    v = torch.tensor([-2.0, -0.3, 0.0, 0.4, 5.0], dtype=torch.float64)
+    assert torch.equal(WAYS[way](lambda x: step(x, surrogate), v), surrogate.derivative(v))
+
+
+@pytest.mark.parametrize("step", [spike, sign])
+def test_steps_are_the_same_where_nothing_is_differentiated(step):
+    v, surrogate = torch.randn(50), Surrogate("sech2", 1.0)
+    recorded = step(v.clone().requires_grad_(), surrogate)
+    with torch.no_grad():
+        unrecorded = step(v.clone().requires_grad_(), surrogate)
+    assert recorded.requires_grad
+    assert not unrecorded.requires_grad
+    for found in (step(v, surrogate), unrecorded, torch.func.vmap(lambda x: step(x, surrogate))(v)):
+        assert torch.equal(found, recorded)
 
 
 @pytest.mark.parametrize("step", [spike, sign])

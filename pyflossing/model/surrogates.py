@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from pyflossing._support.arguments import FieldError, require_choice, require_finite
 
@@ -142,6 +143,10 @@ class Surrogate:
         return self.sharpness * _SLOPES[self.name](self.sharpness * v)
 
 
+_transforms_are_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+"""Whether one of ``torch.func`` is at work, as torch asks before it applies such a function."""
+
+
 class _Step(torch.autograd.Function):
     """``low`` up to zero, ``high`` above it; the gradient is the surrogate's."""
 
@@ -173,9 +178,20 @@ class _Step(torch.autograd.Function):
 
 def spike(v: Tensor, surrogate: Surrogate) -> Tensor:
     """1 where ``v > 0``, else 0; its derivative is the surrogate's."""
-    return _Step.apply(v, 0.0, 1.0, surrogate)  # type: ignore[no-any-return, no-untyped-call]
+    return _stepped(v, 0.0, 1.0, surrogate)
 
 
 def sign(x: Tensor, surrogate: Surrogate) -> Tensor:
     """1 where ``x > 0``, else -1 (so sign(0) = -1); its derivative is the surrogate's."""
-    return _Step.apply(x, -1.0, 1.0, surrogate)  # type: ignore[no-any-return, no-untyped-call]
+    return _stepped(x, -1.0, 1.0, surrogate)
+
+
+def _stepped(v: Tensor, low: float, high: float, surrogate: Surrogate) -> Tensor:
+    """``_Step``; where nothing is differentiated without its record, which takes longer than the step."""
+    if (
+        _transforms_are_active()  # inside vmap the rest does not tell
+        or (v.requires_grad and torch.is_grad_enabled())
+        or forward_ad.unpack_dual(v).tangent is not None  # type: ignore[no-untyped-call]
+    ):
+        return _Step.apply(v, low, high, surrogate)  # type: ignore[no-any-return, no-untyped-call]
+    return _Step.forward(v, low, high, surrogate)
