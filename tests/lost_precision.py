@@ -50,6 +50,11 @@ def _site() -> str:
 
 
 class _Products(TorchDispatchMode):
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Not: nothing is compiled here, and what guards against it takes longer than an operation."""
+        return False
+
     def __init__(self, bits: int, chosen: Callable[[str], bool], seen: set[str]) -> None:
         super().__init__()
         self.bits, self.chosen, self.seen = bits, chosen, seen

@@ -17,6 +17,7 @@ from pyflossing import (
     SpikingNetwork,
     TanhNetwork,
     TrainingConfig,
+    Trials,
     train,
     train_ensemble,
 )
@@ -30,6 +31,14 @@ RUN = replace(
 )
 
 
+@pytest.fixture
+def run(benchmark):
+    """The run that is timed, or a small one where nothing is."""
+    if not benchmark.disabled:
+        return RUN
+    return replace(RUN, n_units=10, trials=Trials(2, 30), flossing=replace(RUN.flossing, n_exponents=5))
+
+
 def _literal_training(*arguments):
     return by_autograd.TrainingGradient(*training_epoch(*arguments))
 
@@ -39,24 +48,24 @@ def _literal_flossing(*arguments):
 
 
 @pytest.mark.parametrize("method", ["ours", "literal torch"])
-def test_whole_run(benchmark, method, monkeypatch):
+def test_whole_run(benchmark, run, method, monkeypatch):
     benchmark.group = "whole run (a fiftieth), tanh"
     if method != "ours":
         monkeypatch.setitem(epochs._TRAINING_GRADIENT, "fused", _literal_training)
         monkeypatch.setitem(epochs._FLOSSING_GRADIENT, "fused", _literal_flossing)
-    assert len(benchmark(train, RUN).flossing_loss) == 30
+    assert len(benchmark(train, run).flossing_loss) == 30
 
 
 @pytest.mark.parametrize("method", ["ours", "one after the other"])
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_nine_seeds(benchmark, kind, method):
+def test_nine_seeds(benchmark, run, kind, method):
     benchmark.group = f"nine seeds, ten training epochs, {kind}"
     schedule = FlossingSchedule.none()
-    config = replace(RUN, network=NETWORKS[kind], n_epochs=10, flossing=replace(RUN.flossing, schedule=schedule))
+    config = replace(run, network=NETWORKS[kind], n_epochs=10, flossing=replace(run.flossing, schedule=schedule))
     configs = [replace(config, seeds=Seeds(network=i, inputs=i)) for i in range(1, 10)]
 
     def one_after_the_other():
         return [train(config) for config in configs]
 
-    run = one_after_the_other if method != "ours" else lambda: train_ensemble(configs)
-    assert len(benchmark(run)) == 9
+    seeds = one_after_the_other if method != "ours" else lambda: train_ensemble(configs)
+    assert len(benchmark(seeds)) == 9

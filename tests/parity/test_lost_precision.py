@@ -68,6 +68,13 @@ def outcomes(julia, network: str) -> list[Outcome]:
     return run_checks(list(trajectory.checks([_NETWORKS[network]], [SMALL], ["float32"])), julia)
 
 
+def some_fail(julia, network: str) -> bool:
+    """Whether one of those checks fails, of which those of gradients, which most mistakes are in, are made first."""
+    checks = trajectory.checks([_NETWORKS[network]], [SMALL], ["float32"])
+    in_order = sorted(checks, key=lambda check: not check.name.endswith(("/gradients", "/flossing")))
+    return any(failed(run_checks([check], julia)) for check in in_order)
+
+
 def failed(found: list[Outcome]) -> list[str]:
     assert not [outcome.error for outcome in found if outcome.error]
     return [name for outcome in found for name in outcome.failures]
@@ -86,7 +93,7 @@ def test_rounding_keeps_so_many_bits_of_float32_and_leaves_float64_alone():
 @pytest.mark.parametrize("which", PASSES)
 def test_report_finds_a_pass_in_tf32(which, network, monkeypatch, remembering):
     with lost_precision(monkeypatch, "TF32", PASSES[which].__contains__):
-        assert failed(outcomes(remembering, network))
+        assert some_fail(remembering, network)
 
 
 @needs_kernel
@@ -97,7 +104,7 @@ def test_report_finds_products_of_the_kernel_in_tf32(network, monkeypatch, tmp_p
     rounded_off = "(vec)(((bits)all(left[m * rs + k * ks]) + 0x1000) & ~0x1fff)"
     KernelMutation("vectors.h", with_all_bits, rounded_off, (), "float32").apply(monkeypatch, tmp_path)
     with using("compiled"):
-        assert failed(outcomes(remembering, network))
+        assert some_fail(remembering, network)
 
 
 @pytest.mark.julia
@@ -105,7 +112,7 @@ def test_report_finds_products_of_the_kernel_in_tf32(network, monkeypatch, tmp_p
 def test_report_finds_the_products_of_one_function_with_fewer_bits(function, rounding, monkeypatch, remembering):
     """In TF32, which keeps three bits more than bfloat16."""
     with lost_precision(monkeypatch, rounding, lambda site: site == function):
-        assert failed(outcomes(remembering, _FOR_ONE_KIND.get(function, "tanh")))
+        assert some_fail(remembering, _FOR_ONE_KIND.get(function, "tanh"))
 
 
 @pytest.mark.julia
