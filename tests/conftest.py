@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import warm
 from hypothesis import HealthCheck, settings
 from kernel_paths import using
 from stand_in_gpu import StandIn, stand_in
@@ -30,6 +31,8 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # the same under nohup
 
 # More threads pay for no matrix of a test, and cost up to ten times as much where other tests run beside.
 torch.set_num_threads(1)
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # of the processes that tests start
 torch.set_warn_always(True)  # not once per process: a warning would then fail only whichever test comes first
 
 _COMMON = {
@@ -50,6 +53,12 @@ _USERS = ("PYTHON_JULIACALL_", "PYTHON_JULIAPKG_", "PYFLOSSING_", "JULIA_")
 _PASSES = "PYFLOSSING_KERNEL"
 """Set to "torch" or "compiled" to run all tests that way."""
 _AS_STARTED = dict(os.environ)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers share one server of fast starts."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        warm.share()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -79,8 +88,6 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            patch.setenv(name, os.environ.get(name, "1"))  # of the processes that tests start
         yield
 
 

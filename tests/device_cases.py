@@ -23,7 +23,7 @@ SMALL = TrainingConfig(
     n_units=7,
     task=DelayedXOR(2),
     trials=Trials(batch_size=3, n_steps=12),
-    flossing=Flossing(3, n_steps=20, trial_steps=22, schedule=FlossingSchedule(3, 2, 2, 2)),
+    flossing=Flossing(3, n_steps=20, trial_steps=22, schedule=FlossingSchedule(2, 1, 2, 2)),
     n_epochs=5,
     dtype="float64",
 )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from page_code import ROOT, blocks, without_numbers
 from parity_command import parity
 from sweep_cases import sweep
+from warm import commands
 
 from pyflossing.config.legacy import LEGACY_PARAMETERS
 
@@ -51,10 +50,10 @@ def test_the_commands_for_a_terminal_run_in_their_order(tmp_path):
     assert first.startswith("pyflossing config > my.toml")
     changes = "s/^n_epochs = .*/n_epochs = 3/; s/^before = .*/before = 2/; s/^n_episodes = .*/n_episodes = 0/"
     edited = f"sed -i '{changes}' my.toml"
-    commands = f"{first}\n{edited}\n{smaller(rest)[0]}"
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    program = f"{first}\n{edited}\n{smaller(rest)[0]}"
+    path = f"{commands()}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
+        ["bash", "-euo", "pipefail", "-c", program],
         cwd=tmp_path,
         env=os.environ | {"PATH": path, "MPLBACKEND": "Agg"},
         capture_output=True,

@@ -51,7 +51,7 @@ def test_jobs_are_listed_before_they_run(run, tmp_path, declared):
 
 
 def test_ctrl_c_saves_checkpoints_and_the_command_that_it_names_goes_on(run, tmp_path):
-    part = sweep(3000).select(seed=[1])
+    part = sweep(2000).select(seed=[1])
     part.save(tmp_path / "a.toml")
     # in a session of its own, so that Ctrl-C reaches all its processes as on a terminal
     options = ("--jobs", 2, "--output", "my sweep", "--checkpoint-every", 1000, "--json")

@@ -45,15 +45,15 @@ def test_a_run_goes_to_the_folder_named_after_its_settings(run, tmp_path):
 
 
 def test_stopped_by_ctrl_c_and_resumed_as_it_says_the_run_is_bitwise_that_of_no_stop(run, tmp_path):
-    config = quick(tmp_path / "a.toml", epochs=3000)
+    config = quick(tmp_path / "a.toml", epochs=2000)
     process = start("train", config, "--output", "my run", cwd=tmp_path, real=True)
     wait_for(lambda: log_lines(tmp_path / "my run") > 50)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    said = re.fullmatch(r"pyflossing: stopped after epoch (\d+) of 3000; to resume: pyflossing (train 'my run')\n", err)
+    said = re.fullmatch(r"pyflossing: stopped after epoch (\d+) of 2000; to resume: pyflossing (train 'my run')\n", err)
     assert said
-    assert 0 < int(said[1]) < 3000
+    assert 0 < int(said[1]) < 2000
     assert "checkpoint.npz" in names(tmp_path / "my run")
     went_on, out, err = run("train", "my run")
     assert (went_on, err) == (0, "")
@@ -101,7 +101,7 @@ def test_a_signal_that_the_parent_ignores_does_not_stop_the_run(tmp_path):
 
 
 def test_killed_and_called_again_the_run_goes_on_and_ends_bitwise_equal(run, tmp_path):
-    config, folder = quick(tmp_path / "a.toml", epochs=3000), tmp_path / "runs" / "a"
+    config, folder = quick(tmp_path / "a.toml", epochs=2000), tmp_path / "runs" / "a"
     for _ in range(2):
         before = log_lines(folder)
         process = start("train", config, "--quiet", "--checkpoint-every", 0.05, cwd=tmp_path, real=True)

@@ -8,8 +8,9 @@ are passed on, too. Only numpy and torch are there already: each program imports
 The client makes a real start where the environment differs in what is read as Python or torch begin
 (``client.READ_AT_START``), where the words are options of Python, and where a standard stream is closed. Tests write
 ``sys.executable``, or ``real=True``, where the start itself, the modules that are loaded, the process's id, group or
-limits, or its death is the subject, and at least once for each command (the README's commands are real). ``test_warm``
-compares both ways, and with PYFLOSSING_REAL_STARTS=1 all starts are real, as they are where there is no Linux.
+limits, or its death is the subject: of ``train``, ``sweep``, ``figure`` and the report there are such starts, too.
+``test_warm`` compares both ways, and with PYFLOSSING_REAL_STARTS=1 all starts are real, as they are where there is no
+Linux.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _BESIDE = Path(sys.executable).parent
+_SHARED = "FAST_STARTS"
+"""The variable with the folder of the server that pytest-xdist's workers share."""
 REAL = os.environ.get("PYFLOSSING_REAL_STARTS") == "1" or not hasattr(os, "pidfd_open")
 
 
@@ -39,9 +42,17 @@ def commands() -> Path:
     return _BESIDE if REAL else _folder()
 
 
+def share() -> None:
+    """Start a server for the processes that this one will start, too."""
+    if not REAL:
+        os.environ[_SHARED] = str(_folder())
+
+
 @cache
 def _folder() -> Path:
-    """Of the server, which serves this process until its end, and removes the folder."""
+    """Of the server, which serves the process that started it until its end, and removes the folder."""
+    if _SHARED in os.environ:
+        return Path(os.environ[_SHARED])
     folder = Path(tempfile.mkdtemp(prefix="warm", dir="/tmp"))  # a short name, as sockets need
     ready, told = os.pipe()
     server = subprocess.Popen(
