@@ -103,30 +103,38 @@ def run_all(arguments: Sequence[str], report: str, show: Callable[[str], None], 
         0 if every report passed, else 1.
     """
     chosen = [one for one in SETS if one.quick or not quick]
-    with _intel_library() as library:
-        reasons = {one.name: _missing(one, library) for one in chosen}
-        able = [one for one in chosen if not reasons[one.name]]
-        for name, reason in reasons.items():
-            if reason:
-                show(f"left out  {name}: {reason}")
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            jobs = [pool.submit(_run, one, library, arguments, Path(report)) for one in able]
-            failed = 0
-            for one, job in zip(able, jobs, strict=True):
-                result = job.result()
-                failed += result.exit_code != 0
-                show(f"exit {result.exit_code}  {result.seconds:4.0f} s  {one.name:34}  {result.counts}")
-                show(f"{'':16}{result.worst}" if result.exit_code == 0 else result.output)
+    with environments(chosen, show) as able, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        jobs = {name: pool.submit(_run, name, able[name], arguments, Path(report)) for name in able}
+        failed = 0
+        for name, job in jobs.items():
+            result = job.result()
+            failed += result.exit_code != 0
+            show(f"exit {result.exit_code}  {result.seconds:4.0f} s  {name:34}  {result.counts}")
+            show(f"{'':16}{result.worst}" if result.exit_code == 0 else result.output)
     show(f"{len(able) - failed} of {len(able)} sets of kernels passed, {len(chosen) - len(able)} left out")
     return 1 if failed or not able else 0
 
 
-def _run(one: KernelSet, library: str | None, arguments: Sequence[str], report: Path) -> Result:
-    environment = {name: value for name, value in os.environ.items() if name not in _CHOSEN_BY_USERS}
-    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | one.environment
-    if one.intel and library:
-        environment["LD_PRELOAD"] = library
-    folder = report / "".join(letter if letter.isalnum() else "-" for letter in one.name.lower())
+@contextmanager
+def environments(chosen: Sequence[KernelSet], show: Callable[[str], None]) -> Iterator[dict[str, dict[str, str]]]:
+    """The environments of processes under those sets that this machine can run, by name; says which it cannot."""
+    plain = {name: value for name, value in os.environ.items() if name not in _CHOSEN_BY_USERS}
+    plain |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with _intel_library() as library:
+        able = {}
+        for one in chosen:
+            reason = _missing(one, library)
+            if reason:
+                show(f"left out  {one.name}: {reason}")
+                continue
+            able[one.name] = plain | one.environment
+            if one.intel and library:
+                able[one.name]["LD_PRELOAD"] = library
+        yield able
+
+
+def _run(name: str, environment: dict[str, str], arguments: Sequence[str], report: Path) -> Result:
+    folder = report / "".join(letter if letter.isalnum() else "-" for letter in name.lower())
     command = [sys.executable, "-m", "parity", *arguments, "--report", str(folder)]
     started = time.perf_counter()
     done = subprocess.run(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from on_kernel_sets import PASSES, run_all
 from warm import commands
 
 from parity import kernels
@@ -71,3 +73,20 @@ def test_kernels_chosen_by_the_caller_do_not_reach_the_sets(three_sets, tmp_path
 
 class _Done:
     returncode, stdout = 1, ""
+
+
+def test_the_tests_can_be_run_under_each_set_by_both_passes(three_sets, tmp_path, monkeypatch):
+    (tmp_path / "test_which.py").write_text("""
+import os
+def test_which():
+    kernels = os.environ.get("OPENBLAS_CORETYPE"), "LD_PRELOAD" in os.environ
+    assert (*kernels, os.environ["PYFLOSSING_KERNEL"]) != (None, True, "torch")
+""")
+    monkeypatch.setattr(kernels, "_cpu_flags", lambda: {"avx2"})
+    lines = []
+    assert run_all([str(tmp_path), "-q", "--rootdir", str(tmp_path)], lines.append) == 1
+    runs = re.findall(r"^exit (\d) +\d+ s  (.+?) +(torch|compiled)  ", "\n".join(lines), flags=re.MULTILINE)
+    names = [one.name for one in kernels.SETS]
+    assert [(name, passes) for _, name, passes in runs] == [(name, passes) for name in names for passes in PASSES]
+    assert [run for run in runs if run[0] != "0"] == [("1", "Intel AVX2", "torch")]
+    assert any("assert (None, True, 'torch') !=" in line for line in lines)
