@@ -12,25 +12,30 @@ from page_code import ROOT
 PACKAGE = ROOT / "pyflossing"
 ORDER = rooms_of_the_readme((ROOT / "README.md").read_text(encoding="utf-8"))
 DOORS = sorted(path for path in PACKAGE.rglob("__init__.py"))
-IMPORTS = imports_of(PACKAGE)
+
+
+@pytest.fixture(scope="module")
+def imports():
+    """For each module of the package, those that it imports."""
+    return imports_of(PACKAGE)
 
 
 def test_the_map_of_the_readme_has_every_room_once():
     assert sorted(ORDER) == sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
 
 
-def test_no_room_imports_one_that_the_map_lists_after_it():
-    assert against_the_order(IMPORTS, ORDER) == []
+def test_no_room_imports_one_that_the_map_lists_after_it(imports):
+    assert against_the_order(imports, ORDER) == []
 
 
-def test_no_modules_import_each_other_in_a_circle():
-    assert circle(IMPORTS) == []
+def test_no_modules_import_each_other_in_a_circle(imports):
+    assert circle(imports) == []
 
 
-def test_the_package_is_read_whole():
-    assert len(IMPORTS) == len(list(PACKAGE.rglob("*.py")))
-    assert sum(map(len, IMPORTS.values())) > len(IMPORTS)
-    assert "pyflossing.training.epochs" in IMPORTS["pyflossing.training.loop"]
+def test_the_package_is_read_whole(imports):
+    assert len(imports) == len(list(PACKAGE.rglob("*.py")))
+    assert sum(map(len, imports.values())) > len(imports)
+    assert "pyflossing.training.epochs" in imports["pyflossing.training.loop"]
 
 
 @pytest.mark.parametrize(
