@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from run_cases import killed_and_resumed, random_config, same_end, stopped_and_resumed, words
 
-KILLS = int(os.environ.get("PYFLOSSING_KILLS", "200"))
+KILLS = int(os.environ.get("PYFLOSSING_KILLS", "100"))
 """Of these a quarter are signals to processes, the others stops within this one."""
 PARTS = 4
 SIGNALS = 4
