@@ -118,7 +118,8 @@ def test_a_run_on_a_gpu_is_that_of_the_cpu_to_rounding(network, clip_norm, name)
     result, alone = train(config, device="cuda"), train(config)
     assert (result.versions["passes"], alone.versions["passes"]) == (f"torch on cuda:0 ({name})", "torch")
     require_same_to_rounding(result, alone)
-    require_same_to_rounding(train(config, device="cuda", method="autograd"), alone)
+    if clip_norm < 1:  # one of the two suffices: it takes most of the time
+        require_same_to_rounding(train(config, device="cuda", method="autograd"), alone)
     assert train(config, device="cuda").same_numbers(result)
 
 

@@ -104,7 +104,7 @@ def test_killed_and_called_again_the_run_goes_on_and_ends_bitwise_equal(run, tmp
     config, folder = quick(tmp_path / "a.toml", epochs=2000), tmp_path / "runs" / "a"
     for _ in range(2):
         before = log_lines(folder)
-        process = start("train", config, "--quiet", "--checkpoint-every", 0.05, cwd=tmp_path, real=True)
+        process = start("train", config, "--quiet", "--checkpoint-every", 0.05, cwd=tmp_path)
         wait_for(lambda before=before: log_lines(folder) > before + 60 and (folder / "checkpoint.npz").exists())
         process.kill()
         process.communicate()
@@ -184,7 +184,7 @@ def pictures(text):
 
 
 def test_a_terminal_shows_a_bar_and_a_line_with_epoch_loss_accuracy_exponent_and_time_left(tmp_path):
-    code, text = on_terminal("train", quick(tmp_path / "a.toml", 1500), cwd=tmp_path, real=True)
+    code, text = on_terminal("train", quick(tmp_path / "a.toml", 1500), cwd=tmp_path)
     assert code == 0
     bars, lines = pictures(text)
     pattern = r"epoch \d+/1500  loss [\d.]+  accuracy [\d.]+  exponent [-+][\d.]+  \d:\d\d:\d\d left"
