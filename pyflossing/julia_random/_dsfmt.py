@@ -150,7 +150,7 @@ def initial_state(seed: int) -> Words:
 
 
 def initial_states(seeds: Sequence[int]) -> list[Words]:
-    """The states of many seeds at once: about 10 microseconds each where one alone costs 600, but never below 9 ms."""
+    """The states of many seeds at once: about 10 microseconds each where one alone costs 600. Few come one by one."""
     if len(seeds) < _FEW:
         return [initial_state(seed) for seed in seeds]
     keys = [seed_words(seed) for seed in seeds]

@@ -7,21 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyflossing.julia_random import MersenneTwister, Xoroshiro128Star, _mersenne_twister
+from pyflossing.julia_random import MersenneTwister, Xoroshiro128Star, _dsfmt, _mersenne_twister
 from pyflossing.julia_random._dsfmt import RawStream, initial_state, initial_states
 
 SEEDS = st.integers(0, 2**63)
 
 
-@given(st.lists(SEEDS | st.integers(0, 2**130), max_size=5))
-def test_seeds_prepared_together_equal_seeds_alone(seeds):
-    for together, seed in zip(initial_states(seeds), seeds, strict=True):
+@pytest.mark.parametrize("few", [0, 3])
+@given(seeds=st.lists(SEEDS | st.integers(0, 2**130), max_size=5))
+def test_seeds_prepared_together_equal_seeds_alone(few, seeds):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_dsfmt, "_FEW", few)  # so few that these are prepared together
+        found = initial_states(seeds)
+    for together, seed in zip(found, seeds, strict=True):
         np.testing.assert_array_equal(together, initial_state(seed))
 
 
 def test_generators_from_seeds_cross_the_batch_size(monkeypatch):
-    monkeypatch.setattr(_mersenne_twister, "_SEEDS_AT_ONCE", 8)
-    seeds = [*range(20), 2**40, 3]
+    monkeypatch.setattr(_mersenne_twister, "_SEEDS_AT_ONCE", 2 * _dsfmt._FEW)
+    seeds = [*range(5 * _dsfmt._FEW), 2**40, 3]
     generators = list(MersenneTwister.from_seeds(iter(seeds)))
     assert len(generators) == len(seeds)
     for generator, seed in zip(generators, seeds, strict=True):
