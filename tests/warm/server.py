@@ -20,8 +20,6 @@ import sys
 import types
 from pathlib import Path
 
-import numpy  # noqa: F401
-import torch  # noqa: F401
 from client import read_at_start
 
 
@@ -32,6 +30,10 @@ def serve(path: str, ready: int) -> socket.socket:
     listener.listen(100)
     os.write(ready, b"!")
     os.close(ready)
+    # clients may come from now on, and wait; who started the server does not
+    import numpy  # noqa: F401
+    import torch  # noqa: F401
+
     gc.freeze()
     while True:
         found = select.select([0, listener], [], [])[0]
