@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from dispatch_mode import UncompiledMode
 
 import parity
 import pyflossing
@@ -49,12 +49,7 @@ def _site() -> str:
     return ""
 
 
-class _Products(TorchDispatchMode):
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Not: nothing is compiled here, and what guards against it takes longer than an operation."""
-        return False
-
+class _Products(UncompiledMode):
     def __init__(self, bits: int, chosen: Callable[[str], bool], seen: set[str]) -> None:
         super().__init__()
         self.bits, self.chosen, self.seen = bits, chosen, seen

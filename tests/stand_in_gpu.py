@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 import torch
+from dispatch_mode import UncompiledMode
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 GPU = torch.device("cuda", 0)
 NAME = "stand-in GPU"
@@ -132,12 +132,7 @@ class StandIn(TorchFunctionMode):
         return put(converted) if to_gpu else back(converted)
 
 
-class _Operations(TorchDispatchMode):
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Not: nothing is compiled here, and what guards against it takes longer than an operation."""
-        return False
-
+class _Operations(UncompiledMode):
     def __init__(self, seen: set[str]) -> None:
         super().__init__()
         self._seen = seen
