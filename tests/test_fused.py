@@ -14,7 +14,7 @@ from network_cases import factor_networks, networks, random_frame, random_parame
 from pyflossing._support.errors import NonFiniteError
 from pyflossing.gradients import by_autograd as gradients
 from pyflossing.gradients import flossing_pass, training_pass, trajectory_pass
-from pyflossing.model.loss import drive
+from pyflossing.model.loss import Parameters, drive
 from pyflossing.model.networks import BinaryNetwork, SpikingNetwork, TanhNetwork
 from pyflossing.model.spectrum import logarithms, transient_steps
 
@@ -134,6 +134,49 @@ def test_rescaled_frames_give_what_orthonormal_ones_give(network, n, steps, seed
     weights[first:] = torch.linspace(-1, 1, k, dtype=torch.float64)
     for ours, theirs in zip(rescaled.adjoint(weights), single.adjoint(weights), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-7 * max(1e-3, float(theirs.abs().max())))
+
+
+def _errors_in_float32(network, p, frame, inputs):
+    """Of autograd's flossing gradient and of ours, by that in Float64, relative to its largest entry."""
+    exact = Parameters(*(each.double() for each in p))
+    expected = gradients.flossing_gradient(
+        network, exact, exact.x0[:, 0], frame.double(), inputs.double(), len(inputs), 0.0
+    ).gradients
+    scale = max(float(each.abs().max()) for each in expected.values())
+    for module in (gradients, flossing_pass):
+        found = module.flossing_gradient(network, p, p.x0[:, 0], frame, inputs, len(inputs), 0.0).gradients
+        yield max(float((found[name] - each).abs().max()) for name, each in expected.items()) / scale
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 8])
+def test_a_block_that_comes_out_too_long_is_taken_again(n):
+    """Units at rest allow long blocks. When some of them saturate, such a block has a condition of 10^10 and more."""
+    p = random_parameters(TanhNetwork(), n, 1, 1, dtype=torch.float32)
+    inputs = torch.zeros(60, 1)
+    inputs[31:] = 3
+    saturating = (torch.arange(n) % 2 == 0).float()[:, None]
+    p = p._replace(J=torch.linalg.qr(p.J).Q, ws=saturating, b=0 * p.b, x0=0 * p.x0)
+    plain, fused = _errors_in_float32(TanhNetwork(), p, random_frame(n, n, 1, dtype=torch.float32), inputs)
+    assert fused < 30 * max(plain, 3e-6)
+
+
+@pytest.mark.parametrize("network", [TanhNetwork(), BinaryNetwork(), SpikingNetwork.per_step()])
+def test_in_float32_flossing_gradients_are_about_as_precise_as_autograd_s(network):
+    """Of small networks with strong weights, where directions come and go within a few steps."""
+    judged = 0
+    for seed in range(100):
+        n, steps = 2 + seed % 12, 13 + seed % 47
+        p = random_parameters(network, n, 1, seed, dtype=torch.float32, gain=1 + seed % 4)
+        frame = random_frame(network.n_states(n), 1 + seed % n, seed, dtype=torch.float32)
+        inputs = random_trials(steps, 1, seed, dtype=torch.float32)[0][:, :, 0]
+        try:
+            plain, fused = _errors_in_float32(network, p, frame, inputs)
+        except NonFiniteError:
+            continue
+        if plain < 0.01:
+            judged += 1
+            assert fused < 200 * max(plain, 3e-6), f"seed {seed}"
+    assert judged > 50
 
 
 @given(n=st.integers(1, 7), steps=st.integers(13, 20), seed=seeds, gain=st.floats(0.2, 3), data=st.data())

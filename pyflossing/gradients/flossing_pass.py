@@ -135,7 +135,7 @@ class SpectrumPass:
 
     The sum of the logarithms over some steps, and its gradient, are the same if the frame is pushed through these steps
     first and decomposed once at their end: a *block*, which saves most of a step's cost. As many steps make a block as
-    the logarithms of the block before allow.
+    the logarithms of the block before allow; one of more than twice the steps that its own allow is taken again.
 
     Nor do they change if a block's triangle R is any that leaves a well-conditioned frame A R^-1, as long as the frames
     are orthonormal where the sum begins and ends: what one block has too much the next has too little. In between R is
@@ -175,22 +175,25 @@ class SpectrumPass:
         n_steps = len(frames) - 1
         self.logs = frames.new_zeros(n_steps, len(frames[0]))
         widest = _widest_spread(frames.dtype)
-        begin, length = 0, 1
-        for n in range(n_steps):
+        begin, length, n = 0, 1, 0
+        while n < n_steps:
             A = self._chain.push(n)
-            if blocks_from is None:
-                self._orthonormalise(n, A)
+            n += 1
+            at_an_end = blocks_from is None or n in (blocks_from, n_steps)
+            if n < begin + length and not at_an_end:
                 continue
-            at_an_end = n + 1 in (blocks_from, n_steps)
-            if n + 1 != begin + length and not at_an_end:
-                continue
-            spread = None if at_an_end else self._rescale(n, A, widest)
+            spread = None if at_an_end else self._rescale(n - 1, A, widest)
             if spread is None:
-                self._orthonormalise(n, A)
-                spread = _spread(self.logs[n])
-            steps = n + 1 - begin
-            length = int(min(max(1.0, _SPREAD * steps / spread), _LONGEST_BLOCK)) if spread > 0 else _LONGEST_BLOCK
-            begin = n + 1
+                self._orthonormalise(n - 1, A)
+                spread = _spread(self.logs[n - 1])
+            steps = n - begin
+            allowed = _SPREAD * steps / spread if spread > 0 else _LONGEST_BLOCK
+            length = int(min(max(1.0, allowed), _LONGEST_BLOCK))
+            if steps > 1 and allowed < steps / 2:  # the block before promised too much
+                del self._triangles[n - 1]
+                self.logs[n - 1] = 0
+                n = begin
+            begin = n
 
     def _orthonormalise(self, n: int, A: Tensor) -> None:
         q_r: Any = torch.linalg.qr(A.T)

@@ -162,8 +162,13 @@ EXPORT int frames_forward(const struct frames *c, const REAL *J, const REAL *Q, 
             logarithms(k, R, ldk, own);
         }
         const REAL apart = spread(k, own);
-        const double allowed = apart > 0 ? c->block_spread * (n + 1 - begin) / apart : c->longest_block;
+        const long steps = n + 1 - begin;
+        const double allowed = apart > 0 ? c->block_spread * steps / apart : c->longest_block;
         length = allowed < 1 ? 1 : allowed > c->longest_block ? c->longest_block : (int)allowed;
+        if (steps > 1 && 2 * allowed < steps) { /* the block before promised too much: again, with fewer steps */
+            memset(own, 0, sizeof(REAL) * k);
+            n = begin - 1;
+        }
         begin = n + 1;
     }
     *loss = loss_of(c, logs, exponents, weights);
