@@ -56,7 +56,13 @@ SATURATED_UNITS = (
     "-0.2531604423933653 -1.4415807268938043 -1.5008405214070544 3 -1.8973831003503856 0.28454630566462735 0.0 "
     "0.4882155965333913 0.4882155965333913 -0.6698466851051654 6 -1 -72658 -0.2598209602457082"
 )
-"""What Float32 does to the loss depends on the order of the units."""
+"""Flossing steps that shared one decomposition lost the digits of the last direction."""
+ONE_SATURATED_UNIT = (
+    "1 1 2 1 2 0 2 1 20 18 20 415029632992 60282 20 86 0.03391484566902526 0.46827255375814253 6.103515625e-05 1 1.1 "
+    "0.4485395896697048 1.9 2 1.3405547639720568 0.7643277013167566 -0.21267045935741719 0.12637987042363355 "
+    "0.7999497555192001 0.9394130628134757 0 -2 -622514 -0.6091012965095802"
+)
+"""What Float32 leaves of the gradient of x0, a ten-thousandth off, depends on the method."""
 
 
 def values_of(words):
@@ -197,6 +203,7 @@ def test_a_random_run_agrees_until_its_horizon(function, julia):
     @example(call=values_of(ONE_DIRECTION))
     @example(call=values_of(ONE_DIRECTION_AT_FIRST))
     @example(call=values_of(SATURATED_UNITS))
+    @example(call=values_of(ONE_SATURATED_UNIT))
     def property_(call):
         tally.examples += 1
         train = getattr(pyflossing, function)
