@@ -39,9 +39,7 @@ class Tally:
         """``known``: examples that are given because rounding decides them, with some kernels from the beginning on."""
         left_out = self.kinds["left out"]
         print(f"{self.examples} examples; of them {dict(self.kinds)}")
-        assert left_out <= known + max(1, MOST_LEFT_OUT * self.examples), (
-            f"{left_out} of {self.examples} were not compared"
-        )
+        assert left_out <= known + MOST_LEFT_OUT * self.examples, f"{left_out} of {self.examples} were not compared"
 
 
 def _tensor(values, dtype):
